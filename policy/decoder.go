@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,10 +33,6 @@ func (d *decoder) report(n *node, s Severity, path, message, suggestion string) 
 		d.problems = append(d.problems, Problem{File: d.file, Line: n.line, Column: n.col,
 			Severity: s, Path: path, Message: message, Suggestion: suggestion})
 	}
-}
-
-func (d *decoder) failed() bool {
-	return slices.ContainsFunc(d.problems, func(p Problem) bool { return p.Severity == SeverityError })
 }
 
 // An object gives the fields of a map one by one; done reports those that

@@ -116,20 +116,21 @@ func (v *Verifier) verifyWithKeys(b *bundle.Bundle, e *entity, artifact attest.D
 	if named == nil {
 		named = v.root.keys
 	}
-	var first error
+	why := fail(BadSignature, "")
 	for i := range named {
 		ev, err := v.verifyUnder(b, e, &named[i], artifact)
 		if err == nil {
 			return ev, nil
 		}
-		if first == nil {
-			first = err
+		// The key that made the signature says more than all the others.
+		if found := (*Error)(nil); errors.As(err, &found) && why.Reason == BadSignature {
+			why = found
 		}
 	}
-	if len(named) > 1 {
+	if len(named) > 1 && why.Reason == BadSignature {
 		return evidence.Evidence{}, fail(KeyUnknown, "none of the %d trusted keys made this signature", len(named))
 	}
-	return evidence.Evidence{}, first
+	return evidence.Evidence{}, why
 }
 
 func (v *Verifier) verifyUnder(b *bundle.Bundle, e *entity, key *trustedKey, artifact attest.DigestSet) (evidence.Evidence, error) {

@@ -199,7 +199,7 @@ func (s *Signer) attempt(ctx context.Context, c content) (*bundle.Bundle, error)
 		return nil, err
 	}
 	if _, isEnvelope := c.(*envelope); isEnvelope && len(s.cfg.RekorV1) > 0 && alg.name == "ECDSA" && alg.digest != attest.SHA256 {
-		return nil, errors.New("Rekor v1 takes an envelope signed on P-384 or P-521 only with SHA-256, which verifiers refuse: use a P-256 key, or Rekor v2")
+		return nil, errors.New("an envelope signed on P-384 or P-521 is taken by Rekor v1 only with SHA-256, which verifiers refuse: use a P-256 key, or Rekor v2")
 	}
 	sig, err := c.sign(ctx, key, alg)
 	if err != nil {

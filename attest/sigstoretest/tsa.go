@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/digitorus/timestamp"
@@ -26,7 +25,6 @@ type tsa struct {
 	url        string
 	detached   bool
 	now        func() time.Time
-	serial     atomic.Int64
 }
 
 var (
