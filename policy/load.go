@@ -269,18 +269,31 @@ func (p *Policy) Files() map[string]attest.Digest { return maps.Clone(p.files) }
 // Warnings returns what [Lint] would warn of.
 func (p *Policy) Warnings() []Problem { return slices.Clone(p.warnings) }
 
-// TrustRoots returns the trust root files that the policy pins, for the caller
-// to verify with.
-func (p *Policy) TrustRoots() []RootFile { return slices.Clone(p.roots) }
+// A Verification is what a caller has to verify with, so that no rule lacks
+// evidence that it could have had. It says how much to look at, and never what
+// to accept: evidence that a signer's trust does not allow counts for nothing,
+// however it was verified.
+type Verification struct {
+	Roots     []string   // names of roots that signers accept, sorted: PublicGood, GitHub, Given
+	Files     []RootFile // roots that the policy brings along
+	Keys      []string   // public keys of signers, PEM
+	KeysAlone bool       // some key counts without any root
+	NoLog     bool       // some signer does not need the log that its root prescribes
+}
 
-// Keys returns the public keys that the policy names, as PEM, for the caller
-// to verify with.
-func (p *Policy) Keys() []string {
-	var out []string
+// Verification says what to verify evidence with.
+func (p *Policy) Verification() Verification {
+	v := Verification{Files: slices.Clone(p.roots)}
 	for _, name := range p.signerOrder {
-		if s := p.signers[name]; s.pem != "" {
-			out = append(out, s.pem)
+		s := p.signers[name]
+		v.Roots = append(v.Roots, s.trust.roots...)
+		v.KeysAlone = v.KeysAlone || s.trust.key()
+		v.NoLog = v.NoLog || s.trust.log.waived && !s.trust.key()
+		if s.pem != "" && !slices.Contains(v.Keys, s.pem) {
+			v.Keys = append(v.Keys, s.pem)
 		}
 	}
-	return out
+	slices.Sort(v.Roots)
+	v.Roots = slices.Compact(v.Roots)
+	return v
 }

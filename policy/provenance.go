@@ -90,14 +90,14 @@ func (p *provenance) decodeFrom(l *loader, o *object, r *rule) {
 		l.errorf(by, join(o.path, "by"), "from names the signer already: write one of the two")
 		return
 	}
-	repo, ref, found := strings.Cut(text, "@")
-	if !found || ref == "" {
-		l.suggest(n, at, fmt.Sprintf("%.128q names no ref: which tag or branch may it be built from?", text), "from: "+text+"@v*")
-		return
-	}
+	repo, ref, _ := strings.Cut(text, "@")
 	owner, isGitHub := strings.CutPrefix(repo, "github.com/")
 	if err := policyRepo(repo); err != nil || !isGitHub || strings.Count(owner, "/") != 1 {
 		l.errorf(n, at, "%.128q, want github.com/OWNER/REPO@REF; other signers are written under signers", text)
+		return
+	}
+	if ref == "" {
+		l.suggest(n, at, fmt.Sprintf("%.128q names no ref: which tag or branch may it be built from?", text), "from: "+repo+"@v*")
 		return
 	}
 	if ref == "main" || ref == "master" {

@@ -25,6 +25,8 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata/config"
 	"github.com/theupdateframework/go-tuf/v2/metadata/fetcher"
 	"github.com/theupdateframework/go-tuf/v2/metadata/updater"
+
+	"github.com/hallmark-dev/hallmark/internal/atomicfile"
 )
 
 // A TUF says where to fetch a trust root from, and what to hold it against.
@@ -55,7 +57,7 @@ type TUF struct {
 	Client *http.Client
 }
 
-// A TUFError says that a trust root could not be had from a TUF repository.
+// A TUFError says that a TUF repository did not give what was asked for.
 type TUFError struct {
 	Mirror  string
 	Offline bool // the cache alone was asked
@@ -80,36 +82,22 @@ func (e *TUFError) Unwrap() error { return e.Err }
 // MaxTUFRootBytes limits TUF.Root, as go-tuf limits every root.json.
 const MaxTUFRootBytes = 512_000
 
-// FetchTrustRoot gets a trusted_root.json by The Update Framework (TUF
-// specification v1.0, section 5), with go-tuf, and reads it as
+// FetchTrustRoot gets a trusted_root.json as [TUF.Fetch] does, and reads it as
 // [ParseTrustRoot] does. The name stands in reports and is the caller's own.
-//
-// Connection errors, 429 and 5xx are tried again, four times in all. Errors
-// are a [*TUFError]; those of the file itself are ParseTrustRoot's.
 func FetchTrustRoot(ctx context.Context, name string, t TUF) (*TrustRoot, error) {
-	if t.Now.IsZero() {
-		return nil, errors.New("verify: no time was given to judge the expiry of TUF metadata at")
+	data, err := t.Fetch(ctx)
+	if err != nil {
+		return nil, err
 	}
-	if t.Mirror == "" {
-		t.Mirror = tuf.DefaultMirror
-		if t.Root == nil {
-			t.Root = tuf.DefaultRoot()
-		}
-	}
-	if len(t.Root) == 0 {
-		return nil, fmt.Errorf("verify: TUF mirror %s without a root.json: trust must start from one that you have", t.Mirror)
-	}
-	if len(t.Root) > MaxTUFRootBytes {
-		return nil, fmt.Errorf("verify: root.json of %d bytes, want at most %d", len(t.Root), MaxTUFRootBytes)
-	}
-	if u, err := url.Parse(t.Mirror); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" {
-		return nil, fmt.Errorf("verify: TUF mirror %.128q, want an http or https URL", t.Mirror)
-	}
-	if strings.ContainsAny(t.Target, `/\`) {
-		return nil, fmt.Errorf("verify: TUF target %.128q, want a name without directories", t.Target)
-	}
-	if (t.Offline || t.CacheFirst) && t.Cache == "" {
-		return nil, errors.New("verify: TUF from a cache, and no cache directory given")
+	return ParseTrustRoot(name, data)
+}
+
+// Fetch gets one file by The Update Framework (TUF specification v1.0, section
+// 5), with go-tuf. Connection errors, 429 and 5xx are tried again, four times
+// in all. A repository that does not give the file is a [*TUFError].
+func (t TUF) Fetch(ctx context.Context) ([]byte, error) {
+	if err := t.complete(); err != nil {
+		return nil, err
 	}
 	var data []byte
 	var err error
@@ -125,7 +113,34 @@ func FetchTrustRoot(ctx context.Context, name string, t TUF) (*TrustRoot, error)
 	if err != nil {
 		return nil, &TUFError{Mirror: t.Mirror, Offline: t.Offline, Err: err}
 	}
-	return ParseTrustRoot(name, data)
+	return data, nil
+}
+
+// complete fills in the defaults and refuses what cannot be meant.
+func (t *TUF) complete() error {
+	if t.Now.IsZero() {
+		return errors.New("verify: no time was given to judge the expiry of TUF metadata at")
+	}
+	if t.Mirror == "" {
+		t.Mirror = tuf.DefaultMirror
+		if t.Root == nil {
+			t.Root = tuf.DefaultRoot()
+		}
+	}
+	t.Target = cmp.Or(t.Target, "trusted_root.json")
+	switch u, err := url.Parse(t.Mirror); {
+	case len(t.Root) == 0:
+		return fmt.Errorf("verify: TUF mirror %s without a root.json: trust must start from one that you have", t.Mirror)
+	case len(t.Root) > MaxTUFRootBytes:
+		return fmt.Errorf("verify: root.json of %d bytes, want at most %d", len(t.Root), MaxTUFRootBytes)
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "":
+		return fmt.Errorf("verify: TUF mirror %.128q, want an http or https URL", t.Mirror)
+	case strings.ContainsAny(t.Target, `/\`):
+		return fmt.Errorf("verify: TUF target %.128q, want a name without directories", t.Target)
+	case (t.Offline || t.CacheFirst) && t.Cache == "":
+		return errors.New("verify: TUF from a cache, and no cache directory given")
+	}
+	return nil
 }
 
 func (t *TUF) dir() string {
@@ -160,7 +175,7 @@ func (t *TUF) fetch(ctx context.Context, from fetcher.Fetcher) ([]byte, error) {
 	if err := up.Refresh(); err != nil {
 		return nil, err
 	}
-	info, err := up.GetTargetInfo(cmp.Or(t.Target, "trusted_root.json"))
+	info, err := up.GetTargetInfo(t.Target)
 	if err != nil {
 		return nil, err
 	}
@@ -251,12 +266,12 @@ func (m *mirror) save(dir string) error {
 	names := slices.Sorted(maps.Keys(m.got))
 	for _, name := range names {
 		if name != "timestamp.json" {
-			if err := writeFile(filepath.Join(dir, name), m.got[name]); err != nil {
+			if err := atomicfile.Write(filepath.Join(dir, name), m.got[name], 0o600); err != nil {
 				return err
 			}
 		}
 	}
-	return writeFile(filepath.Join(dir, "timestamp.json"), m.got["timestamp.json"])
+	return atomicfile.Write(filepath.Join(dir, "timestamp.json"), m.got["timestamp.json"], 0o600)
 }
 
 func (m *mirror) get(address string, limit int64) ([]byte, error) {
@@ -291,18 +306,4 @@ func (m *mirror) get(address string, limit int64) ([]byte, error) {
 		return nil, backoff.Permanent(fmt.Errorf("%s is longer than %d bytes", address, limit))
 	}
 	return data, nil
-}
-
-// writeFile replaces a file at once or not at all.
-func writeFile(name string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Close()); err != nil {
-		os.Remove(f.Name())
-		return err
-	}
-	return os.Rename(f.Name(), name)
 }

@@ -462,8 +462,12 @@ func describe(subjects []attest.Subject) string {
 }
 
 func describeSet(s attest.DigestSet) string {
-	if strong := s.Strong(); len(strong) > 0 {
-		return strong[0].String()
+	var parts []string
+	for _, d := range s.Strong() {
+		parts = append(parts, d.Algorithm()+":"+d.Hex()[:16]+"…")
 	}
-	return "no strong digest"
+	if parts == nil {
+		return "no strong digest"
+	}
+	return strings.Join(parts, " ")
 }
