@@ -85,7 +85,7 @@ func ParseTrustRoot(name string, data []byte) (*TrustRoot, error) {
 	}
 	tm, err := root.NewTrustedRootFromProtobuf(pb)
 	if err != nil {
-		return nil, fmt.Errorf("verify: trust root %s: %w", name, err)
+		return nil, fmt.Errorf("verify: trust root %s is not a trusted_root.json: %w", name, err)
 	}
 	if len(tm.FulcioCertificateAuthorities()) == 0 && len(tm.RekorLogs()) == 0 {
 		return nil, fmt.Errorf("verify: trust root %s has no certificate authority and no log: it would trust nobody", name)
@@ -206,7 +206,7 @@ func (m material) PublicKeyVerifier(string) (root.TimeConstrainedVerifier, error
 	if err != nil {
 		return nil, err
 	}
-	return window{v, m.key.Key}, nil
+	return anytime{v}, nil
 }
 
 // hashOf is the hash that Sigstore ties to a key: that of the curve's size,
@@ -223,12 +223,11 @@ func hashOf(pub crypto.PublicKey) crypto.Hash {
 	return crypto.SHA256
 }
 
-type window struct {
-	signature.Verifier
-	key Key
-}
+// An anytime key leaves its validity to checkKeyTime, which compares all
+// verified times and has a reason of its own.
+type anytime struct{ signature.Verifier }
 
-func (w window) ValidAtTime(t time.Time) bool { return w.key.validAt(t) }
+func (anytime) ValidAtTime(time.Time) bool { return true }
 
 func (k Key) validAt(t time.Time) bool {
 	return (k.From.IsZero() || !t.Before(k.From)) && (k.Until.IsZero() || t.Before(k.Until))

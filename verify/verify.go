@@ -30,19 +30,24 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+	protorekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
 	sgbundle "github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/tlog"
 	sgverify "github.com/sigstore/sigstore-go/pkg/verify"
+	"github.com/transparency-dev/merkle/proof"
+	"github.com/transparency-dev/merkle/rfc6962"
 
 	"github.com/hallmark-dev/hallmark/attest"
 	"github.com/hallmark-dev/hallmark/attest/bundle"
@@ -265,6 +270,11 @@ func (v *Verifier) checkLogs(e *entity, tm material) ([]logged, error) {
 		if entry.HasInclusionProof() && origin == entry.IsRekorV2() {
 			return nil, fail(LogInvalid, "entry %d of %s: %s %s under a checkpoint of another kind of log", entry.LogIndex(), log.BaseURL, kind.GetKind(), kind.GetVersion())
 		}
+		if entry.HasInclusionProof() {
+			if err := checkProof(tle); err != nil {
+				return nil, &Error{Reason: LogInvalid, Detail: fmt.Sprintf("entry %d of %s", entry.LogIndex(), log.BaseURL), Err: err}
+			}
+		}
 		one := &entity{Bundle: e.Bundle, entries: e.entries[i : i+1], content: e.content, signature: e.signature}
 		times, err := sgverify.VerifyTlogEntry(one, tm, 1, true)
 		if err != nil {
@@ -277,6 +287,23 @@ func (v *Verifier) checkLogs(e *entity, tm material) ([]logged, error) {
 		return nil, fail(NotLogged, "no entry of a log that trust root %s knows, among %d", v.root.name, len(e.entries))
 	}
 	return out, nil
+}
+
+// checkProof checks the parts of a proof that sigstore-go does not read: it goes
+// by the checkpoint, and for Rekor v2 by an entry that it makes anew. A bundle
+// in which they say something else is not what the log gave out.
+func checkProof(tle *protorekor.TransparencyLogEntry) error {
+	p := tle.GetInclusionProof()
+	// C2SP tlog-checkpoint: origin, size and root, one on each line.
+	lines := strings.SplitN(p.GetCheckpoint().GetEnvelope(), "\n", 4)
+	if len(lines) != 4 || lines[1] != strconv.FormatInt(p.GetTreeSize(), 10) || lines[2] != base64.StdEncoding.EncodeToString(p.GetRootHash()) {
+		return errors.New("the proof and its checkpoint are of different trees")
+	}
+	if p.GetLogIndex() < 0 || p.GetTreeSize() < 0 {
+		return errors.New("negative index or size")
+	}
+	return proof.VerifyInclusion(rfc6962.DefaultHasher, uint64(p.GetLogIndex()), uint64(p.GetTreeSize()),
+		rfc6962.DefaultHasher.HashLeaf(tle.GetCanonicalizedBody()), p.GetHashes(), p.GetRootHash())
 }
 
 func (v *Verifier) checkTimes(e *entity, tm material, logs []logged) ([]evidence.Time, error) {
