@@ -51,6 +51,7 @@ import (
 
 	"github.com/hallmark-dev/hallmark/attest"
 	"github.com/hallmark-dev/hallmark/attest/bundle"
+	"github.com/hallmark-dev/hallmark/internal/strictjson"
 	"github.com/hallmark-dev/hallmark/verify/evidence"
 )
 
@@ -270,10 +271,12 @@ func (v *Verifier) checkLogs(e *entity, tm material) ([]logged, error) {
 		if entry.HasInclusionProof() && origin == entry.IsRekorV2() {
 			return nil, fail(LogInvalid, "entry %d of %s: %s %s under a checkpoint of another kind of log", entry.LogIndex(), log.BaseURL, kind.GetKind(), kind.GetVersion())
 		}
-		if entry.HasInclusionProof() {
-			if err := checkProof(tle); err != nil {
-				return nil, &Error{Reason: LogInvalid, Detail: fmt.Sprintf("entry %d of %s", entry.LogIndex(), log.BaseURL), Err: err}
-			}
+		err := checkKind(tle)
+		if err == nil && entry.HasInclusionProof() {
+			err = checkProof(tle)
+		}
+		if err != nil {
+			return nil, &Error{Reason: LogInvalid, Detail: fmt.Sprintf("entry %d of %s", entry.LogIndex(), log.BaseURL), Err: err}
 		}
 		one := &entity{Bundle: e.Bundle, entries: e.entries[i : i+1], content: e.content, signature: e.signature}
 		times, err := sgverify.VerifyTlogEntry(one, tm, 1, true)
@@ -288,6 +291,24 @@ func (v *Verifier) checkLogs(e *entity, tm material) ([]logged, error) {
 	}
 	return out, nil
 }
+
+// checkKind compares what the bundle calls an entry with the entry itself.
+func checkKind(tle *protorekor.TransparencyLogEntry) error {
+	var body struct {
+		Kind       string `json:"kind"`
+		APIVersion string `json:"apiVersion"`
+	}
+	if err := strictjson.Decode(tle.GetCanonicalizedBody(), &body, maxBodyDepth); err != nil {
+		return err
+	}
+	if kv := tle.GetKindVersion(); kv.GetKind() != body.Kind || kv.GetVersion() != body.APIVersion {
+		return fmt.Errorf("called %.32q %.32q, and is %.32q %.32q", kv.GetKind(), kv.GetVersion(), body.Kind, body.APIVersion)
+	}
+	return nil
+}
+
+// maxBodyDepth bounds the canonical body of a log entry; real ones have 8 levels.
+const maxBodyDepth = 32
 
 // checkProof checks the parts of a proof that sigstore-go does not read: it goes
 // by the checkpoint, and for Rekor v2 by an entry that it makes anew. A bundle
