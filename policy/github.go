@@ -209,7 +209,8 @@ func (g *github) check(c *checklist, cert *evidence.Certificate) {
 	name := san(cert, "uri")
 	repoURI, ref, event, signerURI := cert.SourceRepositoryURI, cert.SourceRef, cert.BuildTrigger, cert.BuildSignerURI
 	if cert.HasModern() {
-		c.is(name == signerURI && name != "", "name", "the build signer URI "+clip(signerURI), name)
+		same := name == signerURI && name != ""
+		c.is(same, "name", "the build signer URI "+clip(signerURI), explain(signerURI, name, same))
 	} else {
 		repoURI = "https://" + g.host + "/" + cert.Legacy.Repository
 		ref, event, signerURI = cert.Legacy.Ref, cert.Legacy.Trigger, name

@@ -71,7 +71,7 @@ func parseNodes(data []byte) (*node, error) {
 	}
 	if data[0] == '{' || bytes.TrimLeft(data, " \t\r\n")[0] == '{' {
 		if strictjson.Check(data, maxPolicyDepth) == nil {
-			return jsonNodes(data, data)
+			return newJSONReader(data).read(data)
 		}
 		// Not JSON; YAML's flow form looks alike and is read below.
 	}
@@ -176,12 +176,40 @@ func (n *node) add(key, value *node) error {
 	return nil
 }
 
-// jsonNodes reads JSON that strictjson.Check has accepted; raw is part of whole.
-func jsonNodes(whole, raw []byte) (*node, error) {
+// A jsonReader reads JSON that strictjson.Check has accepted.
+type jsonReader struct {
+	whole []byte
+	lines []int // offsets of line feeds
+	count int
+}
+
+func newJSONReader(data []byte) *jsonReader {
+	r := &jsonReader{whole: data}
+	for i, c := range data {
+		if c == '\n' {
+			r.lines = append(r.lines, i)
+		}
+	}
+	return r
+}
+
+// position is the line and column of a part of the file.
+func (r *jsonReader) position(raw []byte) (line, col int) {
+	offset := cap(r.whole) - cap(raw) // raw is a slice of whole, up to its end
+	line, _ = slices.BinarySearch(r.lines, offset)
+	if line > 0 {
+		return line + 1, offset - r.lines[line-1]
+	}
+	return 1, offset + 1
+}
+
+func (r *jsonReader) read(raw []byte) (*node, error) {
 	raw = bytes.Trim(raw, " \t\r\n")
-	offset := cap(whole) - cap(raw) // raw is a slice of whole, up to its end
-	before := whole[:offset]
-	n := &node{line: 1 + bytes.Count(before, []byte("\n")), col: offset - bytes.LastIndexByte(before, '\n')}
+	n := &node{}
+	n.line, n.col = r.position(raw)
+	if r.count++; r.count > maxNodes {
+		return nil, &Problem{Line: n.line, Column: n.col, Message: fmt.Sprintf("more than %d values", maxNodes)}
+	}
 	switch strictjson.KindOf(raw) {
 	case strictjson.Map:
 		n.kind = mapNode
@@ -190,7 +218,7 @@ func jsonNodes(whole, raw []byte) (*node, error) {
 			return nil, err
 		}
 		for _, m := range members {
-			value, err := jsonNodes(whole, m.Value)
+			value, err := r.read(m.Value)
 			if err != nil {
 				return nil, err
 			}
@@ -205,7 +233,7 @@ func jsonNodes(whole, raw []byte) (*node, error) {
 			return nil, err
 		}
 		for _, it := range items {
-			value, err := jsonNodes(whole, it)
+			value, err := r.read(it)
 			if err != nil {
 				return nil, err
 			}
