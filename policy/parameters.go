@@ -184,7 +184,16 @@ func leaves(raw []byte, path []string, out []leaf) ([]leaf, error) {
 	return append(out, leaf{slices.Clone(path), raw}), nil
 }
 
-func pointer(path []string) string {
+// address writes a path as a policy would: with dots, or as a JSON Pointer where
+// a name holds a dot, begins with a slash or is empty.
+func address(path []string) string {
+	plain := len(path) > 0 && !strings.HasPrefix(path[0], "/")
+	for _, p := range path {
+		plain = plain && p != "" && !strings.Contains(p, ".")
+	}
+	if plain {
+		return strings.Join(path, ".")
+	}
 	var b strings.Builder
 	for _, p := range path {
 		b.WriteByte('/')
@@ -208,7 +217,7 @@ func (p *parameters) check(c *checklist, raw []byte) {
 		i := slices.IndexFunc(p.wants, func(w parameterWant) bool {
 			return slices.Equal(w.path, leaf.path) || w.value.any && len(leaf.path) > len(w.path) && slices.Equal(w.path, leaf.path[:len(w.path)])
 		})
-		name := "parameters" + pointer(leaf.path)
+		name := "parameters." + address(leaf.path)
 		if i < 0 {
 			c.fail(name, "absent, as the policy names no such parameter", string(leaf.raw))
 			continue
@@ -219,7 +228,7 @@ func (p *parameters) check(c *checklist, raw []byte) {
 	}
 	for i, w := range p.wants {
 		if !met[i] {
-			c.fail("parameters"+pointer(w.path), w.value.String(), "nothing")
+			c.fail("parameters."+address(w.path), w.value.String(), "nothing")
 		}
 	}
 }
@@ -320,16 +329,16 @@ func (c *claims) checkBound(list *checklist, t *buildType, cert *evidence.Certif
 	}
 	bound := make(map[string]string)
 	if c.v1 != nil {
-		bound["/workflow/repository"] = cert.SourceRepositoryURI
-		bound["/workflow/ref"] = cert.SourceRef
-		bound["/workflow/path"] = certificateEntry(cert)
+		bound["workflow.repository"] = cert.SourceRepositoryURI
+		bound["workflow.ref"] = cert.SourceRef
+		bound["workflow.path"] = certificateEntry(cert)
 		if !cert.HasModern() {
 			repo, ref, _ := certificateSource(cert)
-			bound["/workflow/repository"], bound["/workflow/ref"] = "https://"+repo, ref
+			bound["workflow.repository"], bound["workflow.ref"] = "https://"+repo, ref
 		}
 	}
 	for _, leaf := range all {
-		name := pointer(leaf.path)
+		name := address(leaf.path)
 		want, isBound := bound[name]
 		switch {
 		case isBound:
@@ -337,10 +346,10 @@ func (c *claims) checkBound(list *checklist, t *buildType, cert *evidence.Certif
 			if err != nil {
 				got = string(leaf.raw)
 			}
-			list.equal("parameters"+name+" as the certificate has it", want, got)
+			list.equal("parameters."+name+" as the certificate has it", want, got)
 		case strictjson.KindOf(leaf.raw) == strictjson.Map: // empty
 		default:
-			list.fail("parameters"+name, "absent, as the policy names no parameters", string(leaf.raw))
+			list.fail("parameters."+name, "absent, as the policy names no parameters", string(leaf.raw))
 		}
 	}
 }
