@@ -14,6 +14,7 @@ import (
 type decoder struct {
 	file     string
 	problems []Problem
+	counts   [2]int // of errors and warnings, with those that were left out
 }
 
 func (d *decoder) errorf(n *node, path, format string, args ...any) {
@@ -29,7 +30,9 @@ func (d *decoder) warn(n *node, path, message, suggestion string) {
 }
 
 func (d *decoder) report(n *node, s Severity, path, message, suggestion string) {
-	if len(d.problems) < maxProblems {
+	// Each kind has its own limit: warnings must never crowd out an error, which
+	// alone keeps a policy from being used.
+	if d.counts[s]++; d.counts[s] <= maxProblems {
 		d.problems = append(d.problems, Problem{File: d.file, Line: n.line, Column: n.col,
 			Severity: s, Path: path, Message: message, Suggestion: suggestion})
 	}

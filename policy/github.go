@@ -104,6 +104,7 @@ func decodeGitHub(l *loader, o *object, s *signer) {
 		f.want = value
 		g.exact = append(g.exact, f)
 	}
+	s.githubCom = g.host == "github.com"
 	s.fields = g.explain()
 	s.holder = g.check
 }
@@ -136,7 +137,11 @@ func (g *github) decodeWorkflow(l *loader, o *object, s *signer) {
 	if !ok {
 		g.sameRepo = true
 		if o.field("workflow") == nil {
-			l.warn(o.n, o.path, "no workflow: any workflow file of the repository may sign", "workflow: .github/workflows/release.yml")
+			where := "workflow: .github/workflows/release.yml"
+			if strings.HasPrefix(s.name, "from:") {
+				where = "a signer of its own, with " + where
+			}
+			l.warn(o.n, o.path, "no workflow: any workflow file of the repository may sign", where)
 		}
 		return
 	}
@@ -262,20 +267,22 @@ func (g *github) describeWorkflow() string {
 
 func (g *github) explain() []field {
 	fields := []field{
-		{name: "server", value: g.host},
-		{name: "issuer", value: g.issuer},
-		{name: "repo", value: g.owner + "/" + g.repo.String()},
+		{name: "server", value: quote(g.host)},
+		{name: "issuer", value: quote(g.issuer)},
+		{name: "repo", value: quote(g.owner + "/" + g.repo.String())},
 	}
 	switch {
 	case !g.sameRepo:
-		fields = append(fields, field{name: "workflow", value: strings.TrimPrefix(g.callee, g.host+"/") + "/" + g.path + "@" + g.calleeAt.String()})
+		fields = append(fields, field{name: "workflow", value: quote(strings.TrimPrefix(g.callee, g.host+"/") + "/" + g.path + "@" + g.calleeAt.String())})
 	case g.path != "":
-		fields = append(fields, field{name: "workflow", value: g.path})
+		fields = append(fields, field{name: "workflow", value: quote(g.path)})
+	default:
+		fields = append(fields, field{name: "workflow", value: "any file of the repository itself, at the run's own ref", remark: true})
 	}
-	fields = append(fields, field{name: "ref", value: g.ref.String()}, field{name: "runner", value: g.runner},
-		field{name: "event", value: "[" + strings.Join(g.events, ", ") + "]"})
+	fields = append(fields, field{name: "ref", value: g.ref.yaml()}, field{name: "runner", value: quote(g.runner)},
+		field{name: "event", value: quoteList(g.events)})
 	for _, f := range g.exact {
-		fields = append(fields, field{name: f.name, value: f.want})
+		fields = append(fields, field{name: f.name, value: quote(f.want)})
 	}
 	return fields
 }

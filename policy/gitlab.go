@@ -29,7 +29,7 @@ func decodeGitLab(l *loader, o *object, s *signer) {
 		s.relax = append(s.relax, "ref: ** accepts a pipeline of any branch or tag")
 		l.warn(o.field("ref"), join(o.path, "ref"), "accepts every ref", "ref: refs/tags/v*")
 	}
-	s.fields = []field{{name: "server", value: server}, {name: "project", value: project}, {name: "ref", value: ref.String()}}
+	s.fields = []field{{name: "server", value: quote(server)}, {name: "project", value: quote(project)}, {name: "ref", value: ref.yaml()}}
 
 	var config pattern
 	if text, ok := o.text("config"); ok {
@@ -43,7 +43,7 @@ func decodeGitLab(l *loader, o *object, s *signer) {
 		if config, err = compilePattern(expanded); err != nil {
 			l.errorf(o.field("config"), join(o.path, "config"), "%v", err)
 		}
-		s.fields = append(s.fields, field{name: "config", value: before + "@" + config.String()})
+		s.fields = append(s.fields, field{name: "config", value: quote(before + "@" + config.String())})
 		prefix := "https://" + server + "/" + before + "@"
 		s.holder = gitlabHolder(server, project, ref, func(c *checklist, uri, _ string) {
 			rest, ok := strings.CutPrefix(uri, prefix)

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -224,3 +225,30 @@ func spki(t testing.TB) attest.Digest {
 	}
 	return p.Fingerprint()
 }
+
+func sumOf(data []byte) attest.Digest {
+	sum := sha256.Sum256(data)
+	d, err := attest.NewDigest(attest.SHA256, sum[:])
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
+
+// withoutRemarks drops the comments of an explained policy.
+func withoutRemarks(s string) string {
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		if strings.HasPrefix(strings.TrimSpace(line), "#") {
+			continue
+		}
+		if strings.HasPrefix(line, "  from-") {
+			line, _, _ = strings.Cut(line, " #")
+		}
+		b.WriteString(strings.TrimSpace(line) + "\n")
+	}
+	return b.String()
+}
+
+// otherKey is an Ed25519 key.
+const otherKey = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n"

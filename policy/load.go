@@ -123,7 +123,9 @@ func (l *loader) top(n *node) {
 	switch v := o.field("policy"); {
 	case v == nil:
 		l.suggest(n, "", "policy is missing: the version of the language", "policy: v1")
-	case v.kind != scalarNode || v.text != "v1":
+	case v.kind != scalarNode:
+		l.suggest(v, "policy", v.kind.String()+", want v1", "policy: v1")
+	case v.text != "v1":
 		l.suggest(v, "policy", fmt.Sprintf("%.64q, want v1", v.text), "policy: v1")
 	}
 	p.name, _ = o.text("name")

@@ -69,21 +69,22 @@ func parseNodes(data []byte) (*node, error) {
 	case bytes.HasPrefix(bytes.TrimSpace(data), []byte("%")):
 		return nil, at(1, 1, "YAML directive, want a plain document")
 	}
+	var notJSON error
 	if data[0] == '{' || bytes.TrimLeft(data, " \t\r\n")[0] == '{' {
-		if strictjson.Check(data, maxPolicyDepth) == nil {
+		if notJSON = strictjson.Check(data, maxPolicyDepth); notJSON == nil {
 			return newJSONReader(data).read(data)
 		}
-		// Not JSON; YAML's flow form looks alike and is read below.
+		// YAML's flow form looks alike and is read below.
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc yaml.Node
 	if err := dec.Decode(&doc); err != nil {
-		return nil, yamlProblem(err)
+		return nil, yamlProblem(err, notJSON)
 	}
 	var second yaml.Node
 	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
 		if err != nil {
-			return nil, yamlProblem(err)
+			return nil, yamlProblem(err, notJSON)
 		}
 		return nil, at(second.Line, second.Column, "second document, want one policy per file")
 	}
@@ -96,11 +97,16 @@ func parseNodes(data []byte) (*node, error) {
 
 var yamlLine = regexp.MustCompile(`line (\d+)`)
 
-func yamlProblem(err error) error {
+// yamlProblem says where YAML is broken, and what keeps a text that begins as
+// JSON from being that.
+func yamlProblem(err, notJSON error) error {
 	p := &Problem{Line: 1, Column: 1, Message: strings.TrimPrefix(err.Error(), "yaml: ")}
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 		fmt.Sscan(m[1], &p.Line)
 		p.Message = strings.TrimPrefix(p.Message, m[0]+": ")
+	}
+	if notJSON != nil {
+		p.Message = fmt.Sprintf("neither JSON (%v) nor YAML (%s)", notJSON, p.Message)
 	}
 	return p
 }

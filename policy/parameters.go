@@ -128,7 +128,7 @@ func (p *parameters) explain() field {
 	}
 	f := field{name: "parameters"}
 	for _, w := range p.wants {
-		f.nested = append(f.nested, field{name: w.source, value: w.value.String()})
+		f.nested = append(f.nested, field{name: w.source, value: w.value.yaml()})
 	}
 	if len(f.nested) == 0 {
 		f.value = "{}"
@@ -136,18 +136,22 @@ func (p *parameters) explain() field {
 	return f
 }
 
-func (w valueWant) String() string {
+// yaml writes the wanted value as a policy would; a text is always quoted, as
+// in the parameters that it is compared with.
+func (w valueWant) yaml() string {
 	switch {
 	case w.any:
 		return "any"
 	case w.isList:
 		parts := make([]string, len(w.list))
 		for i, v := range w.list {
-			parts[i] = v.String()
+			parts[i] = v.yaml()
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
-	case w.text != nil:
+	case w.text != nil && w.text.String() == w.text.source:
 		return strconv.Quote(w.text.source)
+	case w.text != nil:
+		return w.text.String()
 	}
 	return w.literal
 }
@@ -224,11 +228,11 @@ func (p *parameters) check(c *checklist, raw []byte) {
 		}
 		met[i] = true
 		w := p.wants[i].value
-		c.is(w.match(leaf.raw), name, w.String(), string(leaf.raw))
+		c.is(w.match(leaf.raw), name, w.yaml(), string(leaf.raw))
 	}
 	for i, w := range p.wants {
 		if !met[i] {
-			c.fail("parameters."+address(w.path), w.value.String(), "nothing")
+			c.fail("parameters."+address(w.path), w.value.yaml(), "nothing")
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"strconv"
 	"strings"
 )
 
@@ -85,7 +86,7 @@ func regexpPattern(text string) (pattern, error) {
 	if err != nil {
 		return pattern{}, fmt.Errorf("regular expression: %w", err)
 	}
-	return pattern{source: "{re: " + text + "}", re: re}, nil
+	return pattern{source: text, re: re}, nil
 }
 
 func multiLine(re *syntax.Regexp) bool {
@@ -117,9 +118,26 @@ func (p pattern) match(value string) bool {
 
 // any reports whether the pattern is "**", which matches every value that is
 // well formed.
-func (p pattern) any() bool { return p.source == "**" }
+func (p pattern) any() bool { return p.glob && p.source == "**" }
 
-func (p pattern) String() string { return p.source }
+// String writes the pattern as a policy would.
+func (p pattern) String() string {
+	switch {
+	case p.re != nil && !p.glob:
+		return "{re: " + strconv.Quote(p.source) + "}"
+	case p.re == nil && (p.exact == "any" || strings.ContainsAny(p.exact, "*?[]{}\\")):
+		return "{exact: " + strconv.Quote(p.exact) + "}"
+	}
+	return p.source
+}
+
+// yaml is String, in quotes where YAML needs them.
+func (p pattern) yaml() string {
+	if s := p.String(); s != p.source {
+		return s
+	}
+	return quote(p.source)
+}
 
 // oddSegment looks at what follows the scheme of a URI, if there is one.
 func oddSegment(value string) bool {

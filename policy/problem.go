@@ -61,5 +61,5 @@ func (e *LoadError) Error() string {
 	return "policy: " + strings.Join(lines, "\n")
 }
 
-// maxProblems is where a loader stops collecting.
+// maxProblems is where a loader stops collecting errors, and warnings.
 const maxProblems = 50

@@ -50,20 +50,20 @@ func decodeProvenance(l *loader, o *object, r *rule) judge {
 	p.by = r.signer
 	if b, ok := o.pattern("builder"); ok {
 		p.builder = &b
-		r.fields = append(r.fields, field{name: "builder", value: b.String()})
+		r.fields = append(r.fields, field{name: "builder", value: b.yaml()})
 		if b.any() {
 			r.relax = append(r.relax, "builder: ** accepts any builder.id")
 		}
 	} else if o.field("builder") == nil {
-		r.fields = append(r.fields, field{name: "builder", value: "# the one that the build type ties to the signer"})
+		r.fields = append(r.fields, field{name: "builder", value: "the one that the build type ties to the signer", remark: true})
 	}
 	if t, ok := o.text("buildType"); ok {
 		p.buildType = t
-		r.fields = append(r.fields, field{name: "buildType", value: t})
+		r.fields = append(r.fields, field{name: "buildType", value: quote(t)})
 	}
 	if n, ok := o.pattern("subjectName"); ok {
 		p.subjectName = &n
-		r.fields = append(r.fields, field{name: "subjectName", value: n.String()})
+		r.fields = append(r.fields, field{name: "subjectName", value: n.yaml()})
 	}
 	p.decodeSource(l, o, r)
 	if n := o.field("parameters"); n != nil {
@@ -73,7 +73,7 @@ func decodeProvenance(l *loader, o *object, r *rule) judge {
 			r.relax = append(r.relax, "parameters: any accepts whatever the build was told")
 		}
 	} else {
-		r.fields = append(r.fields, field{name: "parameters", value: "# only those bound to the source; any other fails"})
+		r.fields = append(r.fields, field{name: "parameters", value: "only those bound to the source; any other fails", remark: true})
 	}
 	p.checkBuildType(l, o)
 	return func(v *view) RuleResult { return v.any(p.wants, p.check) }
@@ -117,18 +117,27 @@ func (p *provenance) decodeFrom(l *loader, o *object, r *rule) {
 	} else {
 		return
 	}
-	// The same text is the same signer, in however many rules.
-	name := "from:" + text
-	if r.signer = l.policy.signers[name]; r.signer == nil {
-		s := &signer{name: name, form: "github"}
-		decodeGitHub(l, l.object(inner, at), s)
-		s.trust = defaultTrust(s)
-		l.policy.signers[name] = s
-		l.policy.signerOrder = append(l.policy.signerOrder, name)
+	s := &signer{name: "from:" + text, form: "github"}
+	decodeGitHub(l, l.object(inner, at), s)
+	s.trust = defaultTrust(s)
+	if r.signer = l.sameSigner(s); r.signer == nil {
+		l.policy.signers[s.name] = s
+		l.policy.signerOrder = append(l.policy.signerOrder, s.name)
 		r.signer = s
 	}
-	r.by = name
-	r.fields = append(r.fields, field{name: "by", value: name})
+	r.by = r.signer.name
+}
+
+// sameSigner returns the signer that the policy has already and that accepts
+// just what s does, so that one principal does not become two.
+func (l *loader) sameSigner(s *signer) *signer {
+	for _, other := range l.policy.signers {
+		if other.form == s.form && other.trust.name == s.trust.name && other.from.IsZero() && other.until.IsZero() &&
+			len(other.fields) > 0 && fmt.Sprint(other.fields) == fmt.Sprint(s.fields) {
+			return other
+		}
+	}
+	return nil
 }
 
 func (p *provenance) decodeSource(l *loader, o *object, r *rule) {
@@ -217,24 +226,28 @@ func (l *loader) dependencyAt(n *node, at, text string) *dependencyAt {
 func (s sourceWant) explain() field {
 	f := field{name: "source"}
 	add := func(name, value string) {
-		if value != "" {
-			f.nested = append(f.nested, field{name: name, value: value})
-		}
+		f.nested = append(f.nested, field{name: name, value: value})
 	}
-	add("repo", s.repo)
+	if s.repo != "" {
+		add("repo", quote(s.repo))
+	}
 	if s.ref != nil {
-		add("ref", s.ref.String())
+		add("ref", s.ref.yaml())
 	}
 	if s.branch != nil {
-		add("branch", s.branch.String())
+		add("branch", s.branch.yaml())
 	}
 	if s.tag != nil {
-		add("tag", s.tag.source)
-		add("tagPrefix", s.tag.prefix)
+		add("tag", quote(s.tag.source))
 	}
-	add("commit", s.commit)
+	if s.tag != nil && s.tag.prefix != "" {
+		add("tagPrefix", quote(s.tag.prefix))
+	}
+	if s.commit != "" {
+		add("commit", quote(s.commit))
+	}
 	if s.at != nil {
-		add("at", s.at.source)
+		add("at", quote(s.at.source))
 	}
 	return f
 }

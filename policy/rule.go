@@ -135,7 +135,6 @@ func (l *loader) by(o *object, r *rule) {
 			return
 		}
 		r.by = name
-		r.fields = append(r.fields, field{name: "by", value: name})
 	}
 }
 

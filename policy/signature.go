@@ -1,8 +1,6 @@
 package policy
 
 import (
-	"slices"
-
 	"github.com/hallmark-dev/hallmark/verify/evidence"
 )
 
@@ -35,19 +33,18 @@ func decodeSignature(l *loader, o *object, r *rule) judge {
 			}
 		}
 	}
-	var contents []string
-	switch {
-	case everything:
-		contents = []string{"any"}
-	default:
+	value := "any"
+	if !everything {
+		var contents []string
 		if message {
 			contents = append(contents, "message")
 		}
 		if cosign {
 			contents = append(contents, "cosign")
 		}
+		value = quoteList(contents)
 	}
-	r.fields = append(r.fields, field{name: "content", value: listText(contents)})
+	r.fields = append(r.fields, field{name: "content", value: value})
 
 	wants := func(e evidence.Evidence) bool {
 		st := e.Statement()
@@ -62,18 +59,4 @@ func decodeSignature(l *loader, o *object, r *rule) judge {
 	return func(v *view) RuleResult {
 		return v.any(wants, func(*checklist, *item) {})
 	}
-}
-
-func listText(items []string) string {
-	if slices.Equal(items, []string{"any"}) {
-		return "any"
-	}
-	out := "["
-	for i, s := range items {
-		if i > 0 {
-			out += ", "
-		}
-		out += s
-	}
-	return out + "]"
 }

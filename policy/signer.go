@@ -20,6 +20,7 @@ type signer struct {
 	from, until time.Time
 	fields      []field // for explain, in order
 	relax       []string
+	githubCom   bool // a workflow of github.com, for which GitHub has a root of its own
 
 	// Exactly one of the two is set.
 	holder func(c *checklist, cert *evidence.Certificate)
@@ -29,11 +30,11 @@ type signer struct {
 	pem string
 }
 
-// A field is one line of an expanded policy. An empty value is printed as a
-// nested map of fields.
+// A field is one line of an expanded policy, or with nested fields several.
 type field struct {
 	name   string
-	value  string
+	value  string // as YAML
+	remark bool   // for the reader, as nothing like it was written
 	nested []field
 }
 
@@ -61,6 +62,7 @@ func (l *loader) signer(name string, n *node) *signer {
 	at := "signers." + name
 	o := l.object(n, at)
 	s := &signer{name: name}
+	before := l.counts[SeverityError]
 	var given []string
 	for _, f := range signerForms {
 		fn := o.field(f.name)
@@ -101,6 +103,10 @@ func (l *loader) signer(name string, n *node) *signer {
 	}
 	o.later("principal")
 	o.done()
+	if l.counts[SeverityError] > before {
+		// Half a signer is not compared with others.
+		s.fields, s.key = nil, attest.Digest{}
+	}
 	return s
 }
 
@@ -258,7 +264,7 @@ func (l *loader) issuer(o *object, fallback string) string {
 func decodeOIDC(l *loader, o *object, s *signer) {
 	issuer := l.issuer(o, "")
 	subject, _ := o.required("subject")
-	s.fields = []field{{name: "issuer", value: issuer}, {name: "subject", value: subject}}
+	s.fields = []field{{name: "issuer", value: quote(issuer)}, {name: "subject", value: quote(subject)}}
 	s.holder = func(c *checklist, cert *evidence.Certificate) {
 		consistent(c, cert)
 		c.equal("issuer", issuer, issuerOf(cert))
@@ -269,10 +275,10 @@ func decodeOIDC(l *loader, o *object, s *signer) {
 func decodeEmail(l *loader, o *object, s *signer) {
 	issuer := l.issuer(o, "")
 	address, ok := o.required("address")
-	if local, domain, found := strings.Cut(address, "@"); ok && (!found || local == "" || badHost(lowerASCII(domain)) != "") {
-		l.errorf(o.field("address"), join(o.path, "address"), "%.128q, want NAME@DOMAIN", address)
+	if local, domain, found := strings.Cut(address, "@"); ok && (!found || local == "" || strings.ContainsAny(local, "*?[]{}\\ ") || badHost(lowerASCII(domain)) != "") {
+		l.errorf(o.field("address"), join(o.path, "address"), "%.128q, want NAME@DOMAIN, exact: one signer per person", address)
 	}
-	s.fields = []field{{name: "address", value: address}, {name: "issuer", value: issuer}}
+	s.fields = []field{{name: "address", value: quote(address)}, {name: "issuer", value: quote(issuer)}}
 	s.holder = func(c *checklist, cert *evidence.Certificate) {
 		consistent(c, cert)
 		c.equal("issuer", issuer, issuerOf(cert))

@@ -90,7 +90,7 @@ func policyRepo(s string) error {
 		return fmt.Errorf("%.128q: %s", s, why)
 	}
 	if strings.ContainsAny(path, "?#%@*\\ ") || oddSegment(path) || !strings.Contains(path, "/") {
-		return fmt.Errorf("%.128q, want HOST/OWNER/NAME without wildcards", s)
+		return fmt.Errorf("%.128q, want HOST/OWNER/NAME, exact", s)
 	}
 	return nil
 }

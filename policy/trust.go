@@ -53,22 +53,20 @@ func (t *trust) key() bool { return len(t.roots) == 0 && t.pin.IsZero() }
 
 // defaultTrust is what a signer without trust gets.
 func defaultTrust(s *signer) *trust {
-	t := &trust{name: "default", roots: []string{PublicGood, Given}}
-	if s.form == "github" {
-		for _, f := range s.fields {
-			if f.name == "server" && f.value == "github.com" {
-				t.roots = []string{PublicGood, GitHub, Given}
-			}
-		}
+	t := &trust{name: defaultTrustName, roots: []string{PublicGood, Given}}
+	if s.githubCom {
+		t.roots = []string{PublicGood, GitHub, Given}
 	}
 	return t
 }
+
+const defaultTrustName = "default"
 
 func (l *loader) trust(name string, n *node) *trust {
 	at := "trust." + name
 	o := l.object(n, at)
 	t := &trust{name: name}
-	if name == "default" {
+	if name == defaultTrustName {
 		l.errorf(n, at, "the name is taken: it is what signers without trust have")
 	}
 	switch r := o.field("root"); {
@@ -109,6 +107,7 @@ func (l *loader) trust(name string, n *node) *trust {
 	}
 	o.done()
 	switch {
+	case t.key() && o.field("root") != nil: // was reported
 	case t.key() && (!t.log.waived || !t.timestamps.waived || t.sct.count > 0):
 		l.suggest(n, at, "no root, so there is nothing to check a log or a timestamp with", "{log: none, timestamps: none}")
 	case !t.key() && t.log.waived && t.timestamps.waived:
@@ -217,7 +216,7 @@ func decodeKey(l *loader, o *object, s *signer) {
 		if !ok {
 			return
 		}
-		source = field{name: "file", value: name}
+		source = field{name: "file", value: quote(name)}
 		if data, ok = l.readFile(file, at+".file", name, maxText); !ok {
 			return
 		}
@@ -244,5 +243,5 @@ func decodeKey(l *loader, o *object, s *signer) {
 		source = field{name: "pem", value: "|\n" + strings.TrimSpace(string(data))}
 	}
 	s.key, s.pem = spki, string(data)
-	s.fields = []field{source, {name: "spki", value: spki.String()}}
+	s.fields = []field{source, {name: "spki", value: quote(spki.String())}}
 }

@@ -61,6 +61,7 @@ func TestProvenanceByInTotoGolang(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	//lint:ignore SA1019 that library offers no other reader of provenance v1
 	var theirs intoto.ProvenanceStatementSLSA1
 	if err := json.Unmarshal(st.Bytes(), &theirs); err != nil {
 		t.Fatal(err)
