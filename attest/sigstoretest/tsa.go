@@ -1,7 +1,6 @@
 package sigstoretest
 
 import (
-	"crypto"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -24,6 +23,7 @@ type tsa struct {
 	key        *signer
 	url        string
 	detached   bool
+	keys       keyring
 	now        func() time.Time
 }
 
@@ -35,7 +35,7 @@ var (
 func newTSA(keys keyring, n int, from, until time.Time, opts Options) (*tsa, error) {
 	name := fmt.Sprintf("tsa %d", n)
 	rootKey := keys.ecdsa384(name + " root")
-	t := &tsa{key: keys.ecdsa384(name + " leaf"), detached: opts.DetachedTSA, now: opts.Now}
+	t := &tsa{key: keys.ecdsa384(name + " leaf"), detached: opts.DetachedTSA, keys: keys, now: opts.Now}
 	var err error
 	t.root, err = issue(&x509.Certificate{
 		SerialNumber: keys.serial(name + " root"), Subject: pkix.Name{Organization: []string{"sigstoretest"}, CommonName: name + " root"},
@@ -84,13 +84,4 @@ func (t *tsa) handler() http.Handler {
 		_, _ = io.WriteString(w, certificatePEM(t.leaf)+certificatePEM(t.root))
 	})
 	return mux
-}
-
-func (t *tsa) sign(req *timestamp.Request) ([]byte, error) {
-	token := timestamp.Timestamp{
-		HashAlgorithm: req.HashAlgorithm, HashedMessage: req.HashedMessage, Nonce: req.Nonce,
-		Time: t.now().UTC(), Accuracy: time.Second, Policy: tsaPolicy,
-		AddTSACertificate: req.Certificates && !t.detached, ExtraExtensions: req.Extensions,
-	}
-	return token.CreateResponseWithOpts(t.leaf, t.key, crypto.SHA256)
 }
