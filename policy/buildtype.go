@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 
@@ -50,7 +51,8 @@ var catalogue = []buildType{
 	{uri: "https://github.com/slsa-framework/slsa-github-generator-go@v1", builder: signerURI, locate: configSource, bound: true},
 	{uri: "https://slsa.dev/container-based-build/v0.1?draft", builder: signerURI, locate: containerBased, outside: []string{"source"}},
 	{uri: "https://github.com/slsa-framework/slsa-github-generator/delegator-generic@v0", locate: delegator},
-	{uri: "https://gitlab.com/gitlab-org/gitlab-runner/-/blob/", prefix: true, suffix: "/PROVENANCE.md", locate: gitlabRunner, outside: []string{"source", "entryPoint"}},
+	// The entry point is a job, which no certificate names: it needs an address.
+	{uri: "https://gitlab.com/gitlab-org/gitlab-runner/-/blob/", prefix: true, suffix: "/PROVENANCE.md", locate: gitlabRunner, outside: []string{"source"}},
 	{uri: "https://tekton.dev/chains/v2/slsa"},
 	{uri: "https://tekton.dev/chains/v2/slsa-tekton"},
 	{uri: "https://cloud.google.com/build/gcb-buildtypes/google-builder/v1", locate: cloudBuild, outside: []string{"buildConfigSource"}},
@@ -344,6 +346,9 @@ func configSource(c *claims, _ *evidence.Certificate) (source, error) {
 // configSourceRefOptional is for types that may leave the ref to the certificate.
 func configSourceRefOptional(c *claims, _ *evidence.Certificate) (source, error) {
 	s, err := c.readConfigSource()
+	if err == nil && s.entry == "" {
+		err = errors.New("the configSource has no entryPoint")
+	}
 	s.refOptional = true
 	return s, err
 }
@@ -390,7 +395,11 @@ func containerBased(c *claims, _ *evidence.Certificate) (source, error) {
 	if again, err := commitOf(ext.Source.Digest); err != nil || again != s.commit {
 		return source{}, errors.New("externalParameters.source has another commit than resolvedDependencies[0]")
 	}
-	s.entry, s.hasEntry = ext.ConfigPath, true
+	// The configuration is a file of the build, and no workflow: it needs an
+	// address among the parameters.
+	if ext.ConfigPath == "" {
+		return source{}, errors.New("externalParameters.configPath is missing or empty")
+	}
 	return s, nil
 }
 
@@ -398,7 +407,9 @@ func containerBased(c *claims, _ *evidence.Certificate) (source, error) {
 // as configSource. The ref may be absent.
 func delegator(c *claims, cert *evidence.Certificate) (source, error) {
 	if c.v1 == nil {
-		return configSourceRefOptional(c, cert)
+		s, err := c.readConfigSource()
+		s.refOptional = true
+		return s, err
 	}
 	repo, _, _ := certificateSource(cert)
 	if repo == "" {
@@ -423,14 +434,22 @@ func gitlabRunner(c *claims, _ *evidence.Certificate) (source, error) {
 	var uri string
 	var digests attest.DigestSet
 	if c.v02 != nil {
-		uri, digests = c.v02.Invocation.ConfigSource.URI, c.v02.Invocation.ConfigSource.Digest
+		cs := c.v02.Invocation.ConfigSource
+		if len(c.v02.Materials) == 0 || c.v02.Materials[0].URI != cs.URI || !maps.Equal(c.v02.Materials[0].Digest, cs.Digest) {
+			return source{}, errors.New("materials[0] is not the configSource")
+		}
+		if cs.EntryPoint == "" {
+			return source{}, errors.New("the configSource has no entryPoint")
+		}
+		uri, digests = cs.URI, cs.Digest
 	} else {
-		var err error
-		if uri, err = text(c.external, "source"); err != nil {
+		said, err := texts(c.external, []string{"source"}, []string{"entryPoint"})
+		if err != nil {
 			return source{}, err
 		}
+		uri = said[0]
 		deps := c.v1.BuildDefinition.ResolvedDependencies
-		if uri == "" || len(deps) == 0 || deps[0].URI != uri {
+		if len(deps) == 0 || deps[0].URI != uri {
 			return source{}, errors.New("resolvedDependencies[0] is not externalParameters.source")
 		}
 		digests = deps[0].Digest

@@ -30,10 +30,10 @@ const (
 
 // A Check is one condition that was compared with one piece of evidence.
 type Check struct {
-	Path string // such as "signer.ref" or "provenance.source.repo"
+	Path string // such as "signer.ref" or "provenance.source.repo"; limited like Got
 	Want string
 	Got  string // from the evidence; limited in length, without control characters
-	Code Code   // what failing it means; empty when it holds
+	Code Code   // what failing it means
 }
 
 // A stage orders checks for near misses: a later one is nearer.
@@ -49,17 +49,24 @@ const (
 type checklist struct {
 	prefix string // of the paths
 	code   Code   // of what fails
-	passed []Check
-	failed []Check
+	passed int
+	failed []Check // the first maxFailed
+	more   int     // that failed beside those
 }
 
+// maxFailed limits the failed checks that are kept of one candidate: a predicate
+// may hold thousands of parameters that nobody asked for.
+const maxFailed = 32
+
 func (c *checklist) is(ok bool, path, want, got string) bool {
-	check := Check{Path: c.prefix + path, Want: clip(want), Got: clip(got)}
-	if ok {
-		c.passed = append(c.passed, check)
-	} else {
-		check.Code = c.code
-		c.failed = append(c.failed, check)
+	switch {
+	case ok:
+		c.passed++
+	case len(c.failed) == maxFailed:
+		c.more++
+	default:
+		// Names of parameters are texts from outside, too.
+		c.failed = append(c.failed, Check{Path: clip(c.prefix + path), Want: clip(want), Got: clip(got), Code: c.code})
 	}
 	return ok
 }

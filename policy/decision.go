@@ -94,7 +94,8 @@ type RuleResult struct {
 type NearMiss struct {
 	Evidence EvidenceSummary
 	Passed   int     // how many checks it passed
-	Failed   []Check // in the order trust, signer, content
+	Failed   []Check // in the order trust, signer, content; at most 32
+	More     int     // failed checks beside those
 
 	nearness stage
 }

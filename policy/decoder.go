@@ -156,7 +156,7 @@ func (d *decoder) text(n *node, path string) (string, bool) {
 		if n.text == "" {
 			d.errorf(n, path, "empty, want text")
 		} else {
-			d.suggest(n, path, fmt.Sprintf("%.64s has another type in YAML: quote it", n.text), strconv.Quote(n.text))
+			d.suggest(n, path, clip(n.text)+" has another type in YAML: quote it", strconv.Quote(n.text))
 		}
 	case n.text == "":
 		d.errorf(n, path, "empty, want text")
@@ -240,6 +240,9 @@ func (d *decoder) integer(n *node, path string, least int) (int, bool) {
 	return int(v), true
 }
 
+// plainDate is stricter than time.Parse, which takes 1:02 and a comma.
+var plainDate = regexp.MustCompile(`\A[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z)?\z`)
+
 // date reads RFC 3339 with Z, or a day, which begins at 00:00:00Z.
 func (o *object) date(name string) (time.Time, bool) {
 	n := o.field(name)
@@ -252,7 +255,7 @@ func (o *object) date(name string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	for _, layout := range []string{"2006-01-02T15:04:05Z", "2006-01-02T15:04:05.999999999Z", "2006-01-02"} {
-		if t, err := time.Parse(layout, n.text); err == nil && t.Year() > 1 {
+		if t, err := time.Parse(layout, n.text); err == nil && t.Year() > 1 && plainDate.MatchString(n.text) {
 			return t, true
 		}
 	}

@@ -57,8 +57,8 @@ func decodeGitHub(l *loader, o *object, s *signer) {
 	g.decodeWorkflow(l, o, s)
 	if ref, ok := o.pattern("ref"); ok {
 		g.ref = ref
-		if ref.any() {
-			s.relax = append(s.relax, "ref: ** accepts a run from any branch, tag or pull request")
+		if ref.anyRef() {
+			s.relax = append(s.relax, "ref: "+ref.String()+" accepts a run from any branch, tag or pull request")
 			l.warn(o.field("ref"), join(o.path, "ref"), "accepts every ref", "ref: refs/tags/v*")
 		} else if ref.re == nil && !strings.HasPrefix(ref.exact, "refs/") || ref.glob && !strings.HasPrefix(ref.source, "refs/") && !strings.HasPrefix(ref.source, "*") {
 			l.suggest(o.field("ref"), join(o.path, "ref"), fmt.Sprintf("%.64q never matches: a ref begins with refs/", ref.source), "ref: refs/tags/"+ref.source)
@@ -168,9 +168,13 @@ func (g *github) decodeWorkflow(l *loader, o *object, s *signer) {
 	if g.calleeAt, err = compilePattern(expanded); err != nil {
 		l.errorf(n, at, "%v", err)
 	}
-	if g.calleeAt.any() {
-		s.relax = append(s.relax, "workflow: @** accepts any version of "+w.path)
-		l.warn(n, at, "accepts every version of the workflow", "workflow: "+strings.TrimSuffix(text, "**")+"v*")
+	switch {
+	case g.calleeAt.anyRef():
+		s.relax = append(s.relax, "workflow: @"+w.ref+" accepts any version of "+w.path)
+		l.warn(n, at, "accepts every version of the workflow", "workflow: "+strings.TrimSuffix(text, w.ref)+"v*")
+	case g.calleeAt.anyCommit():
+		s.relax = append(s.relax, "workflow: @"+w.ref+" accepts any commit in "+w.repo)
+		l.warn(n, at, "accepts every commit, those of nobody's branch included", "workflow: "+strings.TrimSuffix(text, w.ref)+"v*")
 	}
 	if w.ref == "main" || w.ref == "master" {
 		l.warn(n, at, "@"+w.ref+" is a tag of that name; did you mean the branch?", "workflow: "+strings.TrimSuffix(text, w.ref)+"refs/heads/"+w.ref)

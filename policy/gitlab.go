@@ -25,8 +25,8 @@ func decodeGitLab(l *loader, o *object, s *signer) {
 	if !ok && o.field("ref") == nil {
 		l.suggest(o.n, o.path, "ref is missing", "ref: refs/tags/v*")
 	}
-	if ref.any() {
-		s.relax = append(s.relax, "ref: ** accepts a pipeline of any branch or tag")
+	if ref.anyRef() {
+		s.relax = append(s.relax, "ref: "+ref.String()+" accepts a pipeline of any branch or tag")
 		l.warn(o.field("ref"), join(o.path, "ref"), "accepts every ref", "ref: refs/tags/v*")
 	}
 	s.fields = []field{{name: "server", value: quote(server)}, {name: "project", value: quote(project)}, {name: "ref", value: ref.yaml()}}

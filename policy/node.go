@@ -66,7 +66,8 @@ func parseNodes(data []byte) (*node, error) {
 		return nil, at(1, 1, "NUL byte")
 	case len(bytes.TrimSpace(data)) == 0:
 		return nil, at(1, 1, "empty policy: it would decide nothing")
-	case bytes.HasPrefix(bytes.TrimSpace(data), []byte("%")):
+	case bytes.HasPrefix(data, []byte("%")) || bytes.Contains(data, []byte("\n%")):
+		// Nothing else in a policy begins a line so.
 		return nil, at(1, 1, "YAML directive, want a plain document")
 	}
 	var notJSON error
@@ -91,8 +92,8 @@ func parseNodes(data []byte) (*node, error) {
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
 		return nil, at(1, 1, "empty policy: it would decide nothing")
 	}
-	count := 0
-	return convert(doc.Content[0], 1, &count)
+	r := &yamlReader{lines: bytes.Split(data, []byte("\n"))}
+	return r.convert(doc.Content[0], 1)
 }
 
 var yamlLine = regexp.MustCompile(`line (\d+)`)
@@ -111,23 +112,46 @@ func yamlProblem(err, notJSON error) error {
 	return p
 }
 
-func convert(y *yaml.Node, depth int, count *int) (*node, error) {
+// A yamlReader turns YAML's nodes into ours.
+type yamlReader struct {
+	lines [][]byte // of the file
+	line  int      // whose characters are in runes
+	runes []rune
+	count int // of values
+}
+
+// tagged reports whether a tag stands before a value. The parser drops "!" alone
+// without a trace but for the position, which is that of the tag.
+func (r *yamlReader) tagged(y *yaml.Node) bool {
+	if y.Style&yaml.TaggedStyle != 0 {
+		return true
+	}
+	if y.Line < 1 || y.Line > len(r.lines) {
+		return false
+	}
+	if r.line != y.Line {
+		r.line, r.runes = y.Line, []rune(string(r.lines[y.Line-1]))
+	}
+	return y.Column >= 1 && y.Column <= len(r.runes) && r.runes[y.Column-1] == '!'
+}
+
+func (r *yamlReader) convert(y *yaml.Node, depth int) (*node, error) {
 	n := &node{text: y.Value, line: y.Line, col: y.Column}
 	refuse := func(format string, args ...any) error {
 		return &Problem{Line: y.Line, Column: y.Column, Message: fmt.Sprintf(format, args...)}
 	}
-	if *count++; *count > maxNodes {
+	if r.count++; r.count > maxNodes {
 		return nil, refuse("more than %d values", maxNodes)
 	}
 	switch {
 	case depth > maxPolicyDepth:
 		return nil, refuse("nested deeper than %d levels", maxPolicyDepth)
 	case y.Kind == yaml.AliasNode:
-		return nil, refuse("YAML alias *%.32s: write the value out", y.Value)
+		return nil, refuse("YAML alias *%s: write the value out", clip(y.Value))
 	case y.Anchor != "":
-		return nil, refuse("YAML anchor &%.32s: write the value out where it is used", y.Anchor)
-	case y.Style&yaml.TaggedStyle != 0:
-		return nil, refuse("YAML tag %.32s: the field decides the type", y.Tag)
+		return nil, refuse("YAML anchor &%s: write the value out where it is used", clip(y.Anchor))
+	case r.tagged(y):
+		return nil, refuse("YAML tag %s: the field decides the type", clip(y.Tag))
 	}
 	switch y.Kind {
 	case yaml.ScalarNode:
@@ -136,7 +160,7 @@ func convert(y *yaml.Node, depth int, count *int) (*node, error) {
 	case yaml.SequenceNode:
 		n.kind = listNode
 		for _, c := range y.Content {
-			item, err := convert(c, depth+1, count)
+			item, err := r.convert(c, depth+1)
 			if err != nil {
 				return nil, err
 			}
@@ -146,7 +170,7 @@ func convert(y *yaml.Node, depth int, count *int) (*node, error) {
 	case yaml.MappingNode:
 		n.kind = mapNode
 		for i := 0; i+1 < len(y.Content); i += 2 {
-			key, err := convert(y.Content[i], depth+1, count)
+			key, err := r.convert(y.Content[i], depth+1)
 			if err != nil {
 				return nil, err
 			}
@@ -156,7 +180,7 @@ func convert(y *yaml.Node, depth int, count *int) (*node, error) {
 			if key.plain && key.text == "<<" {
 				return nil, &Problem{Line: key.line, Column: key.col, Message: "YAML merge key <<: write the values out"}
 			}
-			value, err := convert(y.Content[i+1], depth+1, count)
+			value, err := r.convert(y.Content[i+1], depth+1)
 			if err != nil {
 				return nil, err
 			}

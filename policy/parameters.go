@@ -37,6 +37,10 @@ type valueWant struct {
 // maxLeaves limits the leaves of external parameters; more fail the candidate.
 const maxLeaves = 10_000
 
+// maxParameterDepth limits how deep objects nest in external parameters, each
+// level of which is read once more; deeper ones fail the candidate.
+const maxParameterDepth = 12
+
 func (l *loader) parameters(n *node, at string) *parameters {
 	p := &parameters{}
 	if n.kind == scalarNode {
@@ -164,8 +168,11 @@ type leaf struct {
 }
 
 func leaves(raw []byte, path []string, out []leaf) ([]leaf, error) {
-	if len(out) > maxLeaves {
+	switch {
+	case len(out) > maxLeaves:
 		return nil, fmt.Errorf("more than %d parameters", maxLeaves)
+	case len(path) > maxParameterDepth:
+		return nil, fmt.Errorf("parameters nested deeper than %d levels", maxParameterDepth)
 	}
 	switch strictjson.KindOf(raw) {
 	case strictjson.Null, strictjson.Invalid:

@@ -120,6 +120,28 @@ func (p pattern) match(value string) bool {
 // well formed.
 func (p pattern) any() bool { return p.glob && p.source == "**" }
 
+// matches reports whether the pattern matches every one of the values: probes
+// that only a pattern without a real condition lets through.
+func (p pattern) matches(values ...string) bool {
+	for _, v := range values {
+		if !p.match(v) {
+			return false
+		}
+	}
+	return true
+}
+
+// anyRef reports whether a pattern of refs accepts branches, tags and pull
+// requests alike.
+func (p pattern) anyRef() bool {
+	return p.matches("refs/heads/a", "refs/heads/b/c", "refs/tags/d", "refs/pull/1/merge")
+}
+
+// anyCommit is a pattern of a reusable workflow's ref that pins nothing.
+func (p pattern) anyCommit() bool {
+	return p.matches("0123456789abcdef0123456789abcdef01234567", "fedcba9876543210fedcba9876543210fedcba98")
+}
+
 // String writes the pattern as a policy would.
 func (p pattern) String() string {
 	switch {

@@ -51,8 +51,8 @@ func decodeProvenance(l *loader, o *object, r *rule) judge {
 	if b, ok := o.pattern("builder"); ok {
 		p.builder = &b
 		r.fields = append(r.fields, field{name: "builder", value: b.yaml()})
-		if b.any() {
-			r.relax = append(r.relax, "builder: ** accepts any builder.id")
+		if b.matches("https://a.example/b", "https://c.example/d/e@f") {
+			r.relax = append(r.relax, "builder: "+b.String()+" accepts any builder.id")
 		}
 	} else if o.field("builder") == nil {
 		r.fields = append(r.fields, field{name: "builder", value: "the one that the build type ties to the signer", remark: true})
@@ -271,7 +271,9 @@ func (p *provenance) checkBuildType(l *loader, o *object) {
 	}
 	needsAt := t == nil || t.locate == nil
 	wantsSource := p.source.repo != "" || p.source.ref != nil || p.source.branch != nil || p.source.tag != nil || p.source.commit != ""
-	if needsAt && wantsSource && p.source.at == nil {
+	// A CI's certificate names the source, which the predicate has to agree with.
+	certified := p.by != nil && (p.by.form == "github" || p.by.form == "gitlab")
+	if needsAt && (wantsSource || certified) && p.source.at == nil {
 		l.suggest(n, join(o.path, "source"), "at is missing: nothing says where this build type names its source", "at: resolvedDependencies[git+https://**]")
 	}
 	if !needsAt && p.source.at != nil {
@@ -344,13 +346,15 @@ func (p *provenance) checkBuilder(c *checklist, claims *claims, t *buildType, ce
 
 // checkSource compares predicate, certificate and policy, each with the others.
 func (p *provenance) checkSource(c *checklist, src source, cert *evidence.Certificate) {
+	repo, ref, commit := certificateSource(cert)
 	if !src.named {
-		if w := p.source; w.repo != "" || w.ref != nil || w.branch != nil || w.tag != nil || w.commit != "" {
+		if repo != "" || commit != "" {
+			c.fail("source", "source.at to be written in the policy, as this build type names no source to compare with the certificate's", "nothing")
+		} else if w := p.source; w.repo != "" || w.ref != nil || w.branch != nil || w.tag != nil || w.commit != "" {
 			c.fail("source", "a source", "nothing that names one: write source.at")
 		}
 		return
 	}
-	repo, ref, commit := certificateSource(cert)
 	if repo != "" {
 		c.equal("source.repo as the certificate has it", repo, src.repo)
 	}
@@ -374,8 +378,11 @@ func (p *provenance) checkSource(c *checklist, src source, cert *evidence.Certif
 	}
 	if w.branch != nil {
 		name, ok := strings.CutPrefix(src.ref, "refs/heads/")
-		proves := cert == nil || cert.BuildTrigger == "" || contains(githubEvents, cert.BuildTrigger) || cert.Issuer != githubIssuer
-		c.is(ok && w.branch.match(name) && proves, "source.branch", w.branch.String(), src.ref)
+		got := src.ref
+		if event, known := githubEvent(cert); known && !contains(githubEvents, event) {
+			ok, got = false, got+" in an event that does not prove it: "+event
+		}
+		c.is(ok && w.branch.match(name), "source.branch", w.branch.String(), got)
 	}
 	if w.tag != nil {
 		got := src.ref
@@ -388,6 +395,21 @@ func (p *provenance) checkSource(c *checklist, src source, cert *evidence.Certif
 	if w.commit != "" {
 		c.equal("source.commit", w.commit, src.commit)
 	}
+}
+
+// githubEvent is what started a run of GitHub Actions, whichever issuer and
+// however old its certificate; known is false for everything else.
+func githubEvent(cert *evidence.Certificate) (event string, known bool) {
+	if cert == nil {
+		return "", false
+	}
+	for _, uri := range append(signerURI(cert), san(cert, "uri")) {
+		known = known || strings.Contains(uri, workflowDir)
+	}
+	if cert.BuildTrigger != "" {
+		return cert.BuildTrigger, known
+	}
+	return cert.Legacy.Trigger, known
 }
 
 func contains(list []string, s string) bool {

@@ -162,8 +162,11 @@ type item struct {
 func (v *view) any(wants func(evidence.Evidence) bool, check func(c *checklist, it *item)) RuleResult {
 	res := RuleResult{ID: v.rule.id, Kind: v.rule.kind, Line: v.rule.line}
 	var misses []NearMiss
+	satisfied := make(map[string]bool) // envelopes
 	for _, it := range v.items {
-		if it.duplicate || !wants(it.e) {
+		// A second copy of an envelope counts once. Which copy has its log entries
+		// and timestamps still with it is not told by their order.
+		if !wants(it.e) || it.duplicate && satisfied[it.e.Envelope()] {
 			continue
 		}
 		c := &checklist{}
@@ -179,14 +182,14 @@ func (v *view) any(wants func(evidence.Evidence) bool, check func(c *checklist, 
 		c.code, c.prefix = Expectation, v.rule.kind+"."
 		check(c, it)
 		if len(c.failed) == 0 {
-			it.used = true
+			it.used, satisfied[it.e.Envelope()] = true, true
 			res.Used = append(res.Used, summarize(it.e, v.rule.by))
 			continue
 		}
 		if it.misses == nil {
 			it.misses = c.failed
 		}
-		misses = append(misses, NearMiss{Evidence: summarize(it.e, ""), Passed: len(c.passed), Failed: c.failed, nearness: nearness})
+		misses = append(misses, NearMiss{Evidence: summarize(it.e, ""), Passed: c.passed, Failed: c.failed, More: c.more, nearness: nearness})
 	}
 	if len(res.Used) > 0 {
 		res.Status = StatusPass
@@ -201,6 +204,12 @@ func (v *view) any(wants func(evidence.Evidence) bool, check func(c *checklist, 
 			return len(a.Failed) - len(b.Failed)
 		}
 		return b.Passed - a.Passed
+	})
+	shown := make(map[string]bool)
+	misses = slices.DeleteFunc(misses, func(m NearMiss) bool {
+		again := shown[m.Evidence.Envelope]
+		shown[m.Evidence.Envelope] = true
+		return again
 	})
 	res.Status = StatusFail
 	if len(misses) > 0 {

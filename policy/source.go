@@ -28,11 +28,15 @@ func repositoryURI(uri string, buildkit bool) (repo, ref string, err error) {
 	if !ok {
 		return bad("no path")
 	}
+	var hasRef bool
 	if buildkit {
-		path, ref, _ = strings.Cut(path, "#")
+		path, ref, hasRef = strings.Cut(path, "#")
 		ref, _, _ = strings.Cut(ref, ":")
 	} else {
-		path, ref, _ = strings.Cut(path, "@")
+		path, ref, hasRef = strings.Cut(path, "@")
+	}
+	if hasRef && oddSegment(ref) {
+		return bad("an empty, . or .. segment in the ref")
 	}
 	path = strings.TrimSuffix(path, ".git")
 	host = lowerASCII(host)

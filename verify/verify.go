@@ -191,6 +191,7 @@ func (v *Verifier) verifyUnder(b *bundle.Bundle, e *entity, key *trustedKey, art
 type entity struct {
 	*sgbundle.Bundle
 	entries   []*tlog.Entry
+	stamps    [][]byte
 	content   sgverify.VerificationContent
 	signature sgverify.SignatureContent
 }
@@ -201,6 +202,9 @@ func newEntity(b *bundle.Bundle) (*entity, error) {
 	e := &entity{Bundle: sg}
 	if err == nil {
 		e.entries, err = sg.TlogEntries()
+	}
+	if err == nil {
+		e.stamps, err = sg.Timestamps()
 	}
 	if err == nil {
 		e.content, err = sg.VerificationContent()
@@ -218,6 +222,8 @@ func newEntity(b *bundle.Bundle) (*entity, error) {
 }
 
 func (e *entity) TlogEntries() ([]*tlog.Entry, error) { return e.entries, nil }
+
+func (e *entity) Timestamps() ([][]byte, error) { return e.stamps, nil }
 
 func (e *entity) VerificationContent() (sgverify.VerificationContent, error) { return e.content, nil }
 
@@ -278,8 +284,9 @@ func (v *Verifier) checkLogs(e *entity, tm material) ([]logged, error) {
 		if err != nil {
 			return nil, &Error{Reason: LogInvalid, Detail: fmt.Sprintf("entry %d of %s", entry.LogIndex(), log.BaseURL), Err: err}
 		}
-		one := &entity{Bundle: e.Bundle, entries: e.entries[i : i+1], content: e.content, signature: e.signature}
-		times, err := sgverify.VerifyTlogEntry(one, tm, 1, true)
+		one := *e
+		one.entries = e.entries[i : i+1]
+		times, err := sgverify.VerifyTlogEntry(&one, tm, 1, true)
 		if err != nil {
 			return nil, &Error{Reason: LogInvalid, Detail: fmt.Sprintf("entry %d of %s", entry.LogIndex(), log.BaseURL), Err: err}
 		}
@@ -334,16 +341,26 @@ func (v *Verifier) checkTimes(e *entity, tm material, logs []logged) ([]evidence
 			out = append(out, evidence.Time{Kind: evidence.RekorSET, Time: t.Time.UTC(), Authority: l.Log})
 		}
 	}
-	stamps, problems, err := sgverify.VerifySignedTimestamp(e, tm)
-	if err != nil {
-		return nil, &Error{Reason: Malformed, Detail: "timestamps", Err: err}
-	}
-	for _, t := range stamps {
-		out = append(out, evidence.Time{Kind: evidence.RFC3161, Time: t.Time.UTC(), Authority: t.URI})
+	// Each token by itself: of several by one authority sigstore-go looks at the
+	// first alone, and every verified time counts.
+	var problems []error
+	for i := range e.stamps {
+		one := *e
+		one.stamps = e.stamps[i : i+1]
+		stamps, why, err := sgverify.VerifySignedTimestamp(&one, tm)
+		if err != nil {
+			return nil, &Error{Reason: Malformed, Detail: "timestamps", Err: err}
+		}
+		problems = append(problems, why...)
+		for _, t := range stamps {
+			at := evidence.Time{Kind: evidence.RFC3161, Time: t.Time.UTC(), Authority: t.URI}
+			if !slices.Contains(out, at) {
+				out = append(out, at)
+			}
+		}
 	}
 	if len(out) == 0 && e.content.Certificate() != nil {
-		given, _ := e.Timestamps()
-		if len(given) > 0 {
+		if given := e.stamps; len(given) > 0 {
 			return nil, &Error{Reason: TimestampInvalid, Err: errors.Join(problems...),
 				Detail: fmt.Sprintf("none of %d timestamps is by an authority of trust root %s over this signature", len(given), v.root.name)}
 		}
@@ -352,6 +369,9 @@ func (v *Verifier) checkTimes(e *entity, tm material, logs []logged) ([]evidence
 	// A log's key must have been valid when it signed. A SET was compared with
 	// its own time; a checkpoint has none, so the other times stand in.
 	for _, l := range logs {
+		if len(l.time) == 0 && len(out) == 0 && !l.log.ValidityPeriodEnd.IsZero() {
+			return nil, fail(NoTrustedTime, "the key of %s was valid until %s, and nothing proves that it signed before", l.Log, l.log.ValidityPeriodEnd.UTC().Format(time.RFC3339))
+		}
 		for _, t := range out {
 			if len(l.time) == 0 && (t.Time.Before(l.log.ValidityPeriodStart) || !l.log.ValidityPeriodEnd.IsZero() && t.Time.After(l.log.ValidityPeriodEnd)) {
 				return nil, fail(LogInvalid, "signed at %s, when the key of %s was not valid", t.Time.Format(time.RFC3339), l.Log)
@@ -440,8 +460,9 @@ func (e *entity) checkSignature(tm material) error {
 		pub = tm.key.Public
 	}
 	if _, pure := pub.(ed25519.PublicKey); pure {
-		// Ed25519ph was tried. Pure Ed25519 signs the bytes themselves.
-		return &Error{Reason: DigestNeeded, Detail: "an Ed25519 signature that is not over a digest cannot be checked without the artifact's bytes", Err: err}
+		// Ed25519ph was tried. Pure Ed25519 signs the bytes themselves, and whether
+		// it did cannot be told from a digest: anybody can write such a bundle.
+		return &Error{Reason: BadSignature, Detail: "no Ed25519ph signature over the digest; pure Ed25519 over the artifact's bytes is not supported: sign a statement, or use ECDSA", Err: err}
 	}
 	return &Error{Reason: BadSignature, Detail: "message signature", Err: err}
 }

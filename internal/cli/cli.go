@@ -11,6 +11,8 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 )
@@ -60,7 +62,7 @@ func Run(ctx context.Context, args []string, env func(string) string, stdin io.R
 	case errors.Is(err, errUndecided):
 		return exitUndecided
 	}
-	fmt.Fprintf(stderr, "hallmark: %s\n", strings.TrimSpace(err.Error()))
+	fmt.Fprintf(stderr, "hallmark: %s\n", safe(strings.TrimSpace(err.Error())))
 	return exitUndecided
 }
 
@@ -147,6 +149,18 @@ func (a *app) endProgress() {
 		fmt.Fprint(a.stderr, "\r\x1b[K")
 		a.shown = false
 	}
+}
+
+// safe keeps the lines of a message, and makes visible what else could deceive a
+// terminal or its reader: messages may quote what came from outside.
+func safe(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		if strings.IndexFunc(line, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) && r != '\t' }) >= 0 {
+			lines[i] = printable(line)
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // printable makes a text from outside fit for a terminal.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,11 +27,16 @@ import (
 // that was left out could matter.
 const maxBundles = 1000
 
+// maxCollected limits the bytes of all bundles for one artifact, which are held
+// until they are verified.
+const maxCollected = 256 << 20
+
 // A collection is what was found for one artifact, unverified.
 type collection struct {
 	bundles  []found
 	rejected []policy.Rejected // what is no bundle
 	sources  []policy.SourceReport
+	bytes    int
 }
 
 type found struct {
@@ -71,7 +77,7 @@ func (a *app) collect(names []string, artifact string) (*collection, error) {
 	return c, nil
 }
 
-var errTooMany = fmt.Errorf("more than %d bundles", maxBundles)
+var errTooMany = fmt.Errorf("more than %d bundles, or more than %d bytes of them: name fewer", maxBundles, maxCollected)
 
 // collectFile reads one bundle, or with the name of a JSON Lines file one on
 // each line.
@@ -128,18 +134,32 @@ func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 
 // add keeps what is a bundle. What is none can satisfy nothing, and is reported.
 func (c *collection) add(data []byte, location string) error {
-	if len(c.bundles)+len(c.rejected) >= maxBundles {
+	if c.bytes += len(data); len(c.bundles)+len(c.rejected) >= maxBundles || c.bytes > maxCollected {
 		return errTooMany
 	}
 	b, err := bundle.Parse(data)
 	if err != nil {
 		sum := sha256.Sum256(data)
-		c.rejected = append(c.rejected, policy.Rejected{Bundle: "sha256:" + hex.EncodeToString(sum[:]), Location: location,
-			Reason: string(verify.Malformed), Detail: err.Error()})
+		r := policy.Rejected{Bundle: "sha256:" + hex.EncodeToString(sum[:]), Location: location, Reason: string(verify.Malformed), Detail: err.Error()}
+		if bareEnvelope(data) {
+			r.Reason, r.Detail = string(verify.NotLogged), "a bare DSSE envelope, without log entry or timestamp: nothing proves when it was signed. Ask for a Sigstore bundle"
+		}
+		c.rejected = append(c.rejected, r)
 		return nil
 	}
 	c.bundles = append(c.bundles, found{b, location})
 	return nil
+}
+
+// bareEnvelope reports whether data is a DSSE envelope, as .intoto.jsonl files
+// held before there were bundles.
+func bareEnvelope(data []byte) bool {
+	var e struct {
+		PayloadType string            `json:"payloadType"`
+		Payload     string            `json:"payload"`
+		Signatures  []json.RawMessage `json:"signatures"`
+	}
+	return json.Unmarshal(data, &e) == nil && e.PayloadType != "" && e.Payload != "" && len(e.Signatures) > 0
 }
 
 // algorithms are those of the digests that the bundles speak of, so that one

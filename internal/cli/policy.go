@@ -68,7 +68,7 @@ could not be read.`,
 				}
 				problems = append(problems, jsonProblem{p.File, p.Line, p.Column, p.Severity.String(), p.Path, p.Message, p.Suggestion})
 				if !jsonOut {
-					fmt.Fprintf(a.stdout, "%s: %s\n", p.Severity, p.Error())
+					fmt.Fprintf(a.stdout, "%s: %s\n", p.Severity, safe(p.Error()))
 				}
 			}
 		}

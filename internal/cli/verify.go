@@ -78,7 +78,7 @@ func (a *app) verify(ctx context.Context, f *verifyFlags, args []string, jsonOut
 				return err
 			}
 			// The other artifacts still get their decision.
-			fmt.Fprintf(a.stderr, "hallmark: %s: %v\n", printable(arg), err)
+			fmt.Fprintf(a.stderr, "hallmark: %s: %s\n", printable(arg), safe(err.Error()))
 			if result == nil {
 				result = errUndecided
 			}

@@ -48,6 +48,9 @@ func Text(w io.Writer, d policy.Decision) error {
 			for _, c := range m.Failed {
 				fmt.Fprintf(&b, "        %s\n          want %s\n          got  %s\n", c.Path, c.Want, c.Got)
 			}
+			if m.More > 0 {
+				fmt.Fprintf(&b, "        and %d more\n", m.More)
+			}
 		}
 	}
 	for _, e := range d.Evidence {
@@ -160,7 +163,7 @@ func JSON(w io.Writer, d policy.Decision) error {
 			jr.Used = append(jr.Used, jsonEvidenceOf(u))
 		}
 		for _, m := range r.NearMisses {
-			jm := jsonMiss{Evidence: jsonEvidenceOf(m.Evidence), Passed: m.Passed}
+			jm := jsonMiss{Evidence: jsonEvidenceOf(m.Evidence), Passed: m.Passed, More: m.More}
 			for _, c := range m.Failed {
 				jm.Failed = append(jm.Failed, jsonCheck{c.Path, c.Want, c.Got, string(c.Code)})
 			}
@@ -231,6 +234,7 @@ type jsonMiss struct {
 	Evidence jsonEvidence `json:"evidence"`
 	Passed   int          `json:"passed"`
 	Failed   []jsonCheck  `json:"failed"`
+	More     int          `json:"more,omitempty"`
 }
 
 type jsonCheck struct {
