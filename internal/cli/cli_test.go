@@ -19,7 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"hallmark": func() {
+	testscript.Main(m, map[string]func(){hashing: hashOnly, "hallmark": func() {
 		os.Exit(cli.Run(context.Background(), os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
 	}})
 }
