@@ -51,6 +51,10 @@ func TestScripts(t *testing.T) {
 			for name, claims := range map[string]sigstoretest.Claims{
 				"github.token": sigstoretest.GitHub{Repo: "acme/app", Ref: "refs/tags/v1.2.3", Workflow: ".github/workflows/release.yml",
 					SHA: "0123456789abcdef0123456789abcdef01234567"}.Claims(),
+				"reusable.token": sigstoretest.GitHub{Repo: "acme/app", Ref: "refs/tags/v13.2.0", Workflow: ".github/workflows/release.yml",
+					JobWorkflowRef: "acme/builders/.github/workflows/go.yml@refs/tags/v1", SHA: "0123456789abcdef0123456789abcdef01234567"}.Claims(),
+				"newer.token": sigstoretest.GitHub{Repo: "acme/app", Ref: "refs/tags/v14", Workflow: ".github/workflows/release.yml",
+					JobWorkflowRef: "acme/builders/.github/workflows/go.yml@refs/tags/v1", SHA: "0123456789abcdef0123456789abcdef01234567"}.Claims(),
 				"email.token": sigstoretest.Email("jane@example.com", ""),
 			} {
 				token, err := s.Token(claims)
