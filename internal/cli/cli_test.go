@@ -135,3 +135,14 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("exit status %d, %s", code, stderr.String())
 	}
 }
+
+// TestHelp: every command says what it does and shows an example.
+func TestHelp(t *testing.T) {
+	for _, command := range []string{"attest", "verify", "inspect", "keygen", "policy explain", "policy lint"} {
+		var stdout, stderr bytes.Buffer
+		code := cli.Run(t.Context(), append(strings.Fields(command), "--help"), func(string) string { return "" }, strings.NewReader(""), &stdout, &stderr)
+		if code != 0 || stderr.Len() > 0 || !strings.Contains(stdout.String(), "Examples:\n  ") || !strings.Contains(stdout.String(), "hallmark "+command) {
+			t.Errorf("%s --help: exit status %d\n%s%s", command, code, stdout.String(), stderr.String())
+		}
+	}
+}
