@@ -132,7 +132,7 @@ const maxShown = 256
 func clip(s string) string {
 	if len(s) > maxShown {
 		cut := maxShown
-		for cut > 0 && !utf8.RuneStart(s[cut]) {
+		for cut > maxShown-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
 			cut--
 		}
 		s = s[:cut] + "…"

@@ -73,7 +73,7 @@ type Decision struct {
 	ValidUntil time.Time
 
 	Rules       []RuleResult
-	Evidence    []EvidenceReport // every piece that was handed in, once
+	Evidence    []EvidenceReport // every piece that was handed in, once; none where the rules were not judged
 	Relaxations []string         // where the policy accepts more than the strict defaults
 	Sources     []SourceReport
 }
@@ -181,9 +181,15 @@ func (d Decision) Err() error {
 
 func summarize(e evidence.Evidence, principal string) EvidenceSummary {
 	s := EvidenceSummary{
-		Bundle: e.Bundle(), Envelope: e.Envelope(), Type: "message signature", Location: clip(e.Location()),
+		Bundle: clip(e.Bundle()), Envelope: clip(e.Envelope()), Type: "message signature", Location: clip(e.Location()),
 		Principal: principal, Identity: clip(identity(e)), Root: clip(e.Root().Name), RootSHA: e.Root().Digest,
 		Times: e.Times(), Logs: e.Logs(),
+	}
+	for i := range s.Times {
+		s.Times[i].Authority = clip(s.Times[i].Authority)
+	}
+	for i := range s.Logs {
+		s.Logs[i].Log = clip(s.Logs[i].Log)
 	}
 	if st := e.Statement(); st != nil {
 		s.Type = clip(st.PredicateType())

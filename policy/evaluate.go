@@ -70,7 +70,7 @@ func (p *Policy) Evaluate(in Input) (d Decision) {
 	defer func() {
 		if r := recover(); r != nil {
 			d = Decision{Outcome: Error, Code: Undecidable, Message: clip(fmt.Sprintf("internal error: %v", r)),
-				Artifact: in.Artifact, EvaluatedAt: in.Now}
+				Artifact: Artifact{clip(in.Artifact.Name), in.Artifact.Digests}, EvaluatedAt: in.Now}
 		}
 	}()
 	d = Decision{Artifact: Artifact{clip(in.Artifact.Name), in.Artifact.Digests}, EvaluatedAt: in.Now, Catalogue: CatalogueVersion}

@@ -155,7 +155,7 @@ func (r tagRange) match(ref string) error {
 			holds = c <= 0
 		}
 		if !holds {
-			return fmt.Errorf("version %s is not %s%d.%d.%d", name, t.op, t.parts[0], t.parts[1], t.parts[2])
+			return fmt.Errorf("version %s, not %s%d.%d.%d", name, t.op, t.parts[0], t.parts[1], t.parts[2])
 		}
 		// A pre-release counts only where the range speaks of that release's own.
 		admitted = admitted || len(t.pre) > 0 && t.parts == v.parts

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/hallmark-dev/hallmark/policy"
@@ -29,7 +30,7 @@ func Text(w io.Writer, d policy.Decision) error {
 	if name != firstDigest(d) {
 		fmt.Fprintf(&b, "  %s\n", firstDigest(d))
 	}
-	if len(d.Rules) == 0 || d.Outcome == policy.Pass {
+	if d.Message != "" && (len(d.Rules) == 0 || d.Outcome == policy.Pass) {
 		fmt.Fprintf(&b, "  %s\n", d.Message)
 	}
 	for _, r := range d.Rules {
@@ -40,11 +41,11 @@ func Text(w io.Writer, d policy.Decision) error {
 		}
 		for _, u := range r.Used {
 			fmt.Fprintf(&b, "      by %s: %s\n", u.Principal, u.Identity)
-			writeEvidence(&b, u)
+			writeEvidence(&b, "      ", u)
 		}
 		for i, m := range r.NearMisses {
 			fmt.Fprintf(&b, "      near miss %d: %s by %s\n", i+1, m.Evidence.Type, m.Evidence.Identity)
-			writeEvidence(&b, m.Evidence)
+			writeEvidence(&b, "        ", m.Evidence)
 			for _, c := range m.Failed {
 				fmt.Fprintf(&b, "        %s\n          want %s\n          got  %s\n", c.Path, c.Want, c.Got)
 			}
@@ -57,7 +58,7 @@ func Text(w io.Writer, d policy.Decision) error {
 		if e.Disposition == policy.DispositionUsed || e.Code == "" && e.Message == "" {
 			continue
 		}
-		fmt.Fprintf(&b, "  %s %s: %s %s\n", e.Disposition, place(e.Evidence), e.Code, e.Message)
+		fmt.Fprintf(&b, "  %s %s: %s\n", e.Disposition, place(e.Evidence), strings.TrimSpace(string(e.Code)+" "+e.Message))
 	}
 	for _, s := range d.Sources {
 		if s.Error != "" {
@@ -80,14 +81,14 @@ func Text(w io.Writer, d policy.Decision) error {
 	return err
 }
 
-func writeEvidence(b *bytes.Buffer, e policy.EvidenceSummary) {
+func writeEvidence(b *bytes.Buffer, indent string, e policy.EvidenceSummary) {
 	for _, t := range e.Times {
-		fmt.Fprintf(b, "      signed %s (%s %s)\n", stamp(t.Time), t.Kind, t.Authority)
+		fmt.Fprintf(b, "%ssigned %s (%s %s)\n", indent, stamp(t.Time), t.Kind, t.Authority)
 	}
 	for _, l := range e.Logs {
-		fmt.Fprintf(b, "      logged %s, index %d\n", l.Log, l.Index)
+		fmt.Fprintf(b, "%slogged %s, index %d\n", indent, l.Log, l.Index)
 	}
-	fmt.Fprintf(b, "      evidence %s\n", place(e))
+	fmt.Fprintf(b, "%sevidence %s\n", indent, place(e))
 }
 
 func place(e policy.EvidenceSummary) string {
@@ -129,6 +130,14 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
+// jsonStamp is stamp for programs: an absent time is left out.
+func jsonStamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return stamp(t)
+}
+
 func firstDigest(d policy.Decision) string {
 	if s := d.Artifact.Digests.Strong(); len(s) > 0 {
 		return s[0].String()
@@ -145,13 +154,13 @@ const SchemaVersion = 1
 func JSON(w io.Writer, d policy.Decision) error {
 	out := jsonDecision{
 		SchemaVersion: SchemaVersion, Outcome: d.Outcome.String(), Code: string(d.Code), Message: d.Message,
-		Artifact: jsonArtifact{d.Artifact.Name, d.Artifact.Digests},
+		Artifact: jsonArtifact{d.Artifact.Name, make(map[string]string)},
 		Policy: jsonPolicy{d.PolicyName, d.PolicyVersion, d.Policy.String(), make(map[string]string),
 			d.Catalogue},
-		EvaluatedAt: stamp(d.EvaluatedAt), Relaxations: list(d.Relaxations),
+		EvaluatedAt: jsonStamp(d.EvaluatedAt), ValidUntil: jsonStamp(d.ValidUntil), Relaxations: list(d.Relaxations),
 	}
-	if !d.ValidUntil.IsZero() {
-		out.ValidUntil = stamp(d.ValidUntil)
+	for _, digest := range d.Artifact.Digests.Strong() {
+		out.Artifact.Digests[digest.Algorithm()] = digest.Hex()
 	}
 	for name, digest := range d.Files {
 		out.Policy.Files[name] = digest.String()
@@ -198,7 +207,7 @@ type jsonDecision struct {
 	Message       string       `json:"message"`
 	Artifact      jsonArtifact `json:"artifact"`
 	Policy        jsonPolicy   `json:"policy"`
-	EvaluatedAt   string       `json:"evaluatedAt"`
+	EvaluatedAt   string       `json:"evaluatedAt,omitempty"`
 	ValidUntil    string       `json:"validUntil,omitempty"`
 	Rules         []jsonRule   `json:"rules"`
 	Evidence      []jsonReport `json:"evidence"`
@@ -270,7 +279,7 @@ type jsonRoot struct {
 
 type jsonTime struct {
 	Kind      evidence.TimeKind `json:"kind"`
-	Time      string            `json:"time"`
+	Time      string            `json:"time,omitempty"`
 	Authority string            `json:"authority"`
 }
 
@@ -296,7 +305,7 @@ func jsonEvidenceOf(e policy.EvidenceSummary) jsonEvidence {
 		out.Root = &jsonRoot{e.Root, e.RootSHA.String()}
 	}
 	for _, t := range e.Times {
-		out.Times = append(out.Times, jsonTime{t.Kind, stamp(t.Time), t.Authority})
+		out.Times = append(out.Times, jsonTime{t.Kind, jsonStamp(t.Time), t.Authority})
 	}
 	for _, l := range e.Logs {
 		out.Logs = append(out.Logs, jsonLog{l.LogID, l.Log, l.Index, l.Kind, l.Included})
