@@ -126,6 +126,9 @@ func parseRange(s string) (tagRange, error) {
 
 // match reports whether a git ref is a tag in the range, or says why it is not.
 func (r tagRange) match(ref string) error {
+	if len(r.terms) == 0 {
+		return errors.New("no range to be in")
+	}
 	tag, ok := strings.CutPrefix(ref, "refs/tags/")
 	if !ok {
 		return fmt.Errorf("%.128q is not a tag", ref)
