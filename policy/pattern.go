@@ -116,10 +116,6 @@ func (p pattern) match(value string) bool {
 	return p.re.MatchString(value)
 }
 
-// any reports whether the pattern is "**", which matches every value that is
-// well formed.
-func (p pattern) any() bool { return p.glob && p.source == "**" }
-
 // matches reports whether the pattern matches every one of the values: probes
 // that only a pattern without a real condition lets through.
 func (p pattern) matches(values ...string) bool {
