@@ -186,10 +186,10 @@ func summarize(e evidence.Evidence, principal string) EvidenceSummary {
 		Times: e.Times(), Logs: e.Logs(),
 	}
 	for i := range s.Times {
-		s.Times[i].Authority = clip(s.Times[i].Authority)
+		s.Times[i].Kind, s.Times[i].Authority = evidence.TimeKind(clip(string(s.Times[i].Kind))), clip(s.Times[i].Authority)
 	}
 	for i := range s.Logs {
-		s.Logs[i].Log = clip(s.Logs[i].Log)
+		s.Logs[i].LogID, s.Logs[i].Log, s.Logs[i].Kind = clip(s.Logs[i].LogID), clip(s.Logs[i].Log), clip(s.Logs[i].Kind)
 	}
 	if st := e.Statement(); st != nil {
 		s.Type = clip(st.PredicateType())

@@ -100,6 +100,10 @@ func (p *Policy) Evaluate(in Input) (d Decision) {
 		return d
 	}
 
+	in.Rejected = slices.Clone(in.Rejected)
+	slices.SortFunc(in.Rejected, func(a, b Rejected) int {
+		return cmp.Or(strings.Compare(a.Bundle, b.Bundle), strings.Compare(a.Location, b.Location), strings.Compare(a.Reason, b.Reason), strings.Compare(a.Detail, b.Detail))
+	})
 	items, unbound := p.bind(&in)
 	for _, r := range p.rules {
 		d.Rules = append(d.Rules, p.finish(r, r.judge(&view{in: &in, rule: r, items: items}), &in, items, unbound))
@@ -127,8 +131,11 @@ func (p *Policy) scope() string {
 func (p *Policy) bind(in *Input) (items []*item, unbound []evidence.Evidence) {
 	all := slices.Clone(in.Evidence)
 	slices.SortFunc(all, func(a, b evidence.Evidence) int {
-		return cmp.Or(strings.Compare(a.Envelope(), b.Envelope()), strings.Compare(a.Root().Digest.String(), b.Root().Digest.String()),
-			strings.Compare(a.Bundle(), b.Bundle()), strings.Compare(a.Location(), b.Location()))
+		if c := cmp.Or(strings.Compare(a.Envelope(), b.Envelope()), strings.Compare(a.Root().Digest.String(), b.Root().Digest.String()),
+			strings.Compare(a.Bundle(), b.Bundle()), strings.Compare(a.Location(), b.Location())); c != 0 {
+			return c
+		}
+		return strings.Compare(fmt.Sprint(a.Logs(), a.Times()), fmt.Sprint(b.Logs(), b.Times()))
 	})
 	for i, e := range all {
 		if e.IsZero() {
@@ -139,7 +146,7 @@ func (p *Policy) bind(in *Input) (items []*item, unbound []evidence.Evidence) {
 			continue
 		}
 		it := &item{e: e, digests: in.Artifact.Digests}
-		it.duplicate = i > 0 && all[i-1].Envelope() == e.Envelope() && all[i-1].Root().Digest == e.Root().Digest &&
+		it.duplicate = i > 0 && e.Envelope() != "" && all[i-1].Envelope() == e.Envelope() && all[i-1].Root().Digest == e.Root().Digest &&
 			bound(all[i-1], in.Artifact.Digests)
 		for _, name := range p.signerOrder {
 			c := &checklist{}
@@ -160,6 +167,17 @@ func bound(e evidence.Evidence, artifact attest.DigestSet) bool {
 	return attest.Set(e.Message()).Compare(artifact) == attest.Equal
 }
 
+// unrelated reports whether evidence has strong digests, and none of an algorithm
+// that the artifact was given by: it may be about the artifact or not.
+func unrelated(e evidence.Evidence, artifact attest.DigestSet) bool {
+	st := e.Statement()
+	if st == nil {
+		return attest.Set(e.Message()).Compare(artifact) == attest.Unrelated
+	}
+	return st.Bind(artifact).Match == attest.Unrelated &&
+		slices.ContainsFunc(st.Subjects(), func(s attest.Subject) bool { return len(s.Digest.Strong()) > 0 })
+}
+
 // finish says why a rule that found no candidate failed, and turns a failure
 // into an error where something unread could have satisfied the rule.
 func (p *Policy) finish(r *rule, res RuleResult, in *Input, items []*item, unbound []evidence.Evidence) RuleResult {
@@ -173,6 +191,16 @@ func (p *Policy) finish(r *rule, res RuleResult, in *Input, items []*item, unbou
 		if s.Error != "" {
 			res.Status, res.Code = StatusError, Fetch
 			res.Message = fmt.Sprintf("%s did not answer (%s), and could hold what is missing: %s", clip(s.Name), clip(s.Error), res.Message)
+			return res
+		}
+	}
+	for _, e := range unbound {
+		// By the rule's own signer, and perhaps about this very artifact. What a
+		// stranger signs changes nothing.
+		c := &checklist{}
+		if r.signer.check(c, e, in); len(c.failed) == 0 && unrelated(e, in.Artifact.Digests) {
+			res.Status, res.Code = StatusError, DigestNeeded
+			res.Message = fmt.Sprintf("%s speaks of another digest algorithm: the artifact's bytes, or that digest of it, are needed", label(e.Location(), e.Bundle()))
 			return res
 		}
 	}
@@ -253,11 +281,7 @@ func report(items []*item, unbound []evidence.Evidence, rejected []Rejected) []E
 	for _, e := range unbound {
 		out = append(out, EvidenceReport{Disposition: DispositionIgnored, Code: SubjectMismatch, Message: "about another artifact", Evidence: summarize(e, "")})
 	}
-	sorted := slices.Clone(rejected)
-	slices.SortFunc(sorted, func(a, b Rejected) int {
-		return cmp.Or(strings.Compare(a.Bundle, b.Bundle), strings.Compare(a.Location, b.Location), strings.Compare(a.Reason, b.Reason), strings.Compare(a.Detail, b.Detail))
-	})
-	for _, rej := range sorted {
+	for _, rej := range rejected {
 		code, ok := reasons[rej.Reason]
 		if !ok {
 			code = UntrustedSigner
@@ -283,8 +307,8 @@ func (d *Decision) conclude(p *Policy, in *Input) {
 	} else {
 		d.Message = fmt.Sprintf("all %d rules are satisfied", len(d.Rules))
 	}
-	if d.Outcome == Error {
-		return // nothing to reuse
+	if d.Outcome == Error || slices.ContainsFunc(in.Sources, func(s SourceReport) bool { return s.Error != "" }) {
+		return // nothing to reuse: what was not read may say something else
 	}
 	d.ValidUntil = in.Now.Add(maxValidity)
 	ends := []time.Time{p.expires}

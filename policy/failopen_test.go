@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hallmark-dev/hallmark/attest"
 	"github.com/hallmark-dev/hallmark/policy"
 	"github.com/hallmark-dev/hallmark/policy/report"
 	"github.com/hallmark-dev/hallmark/verify/evidence"
@@ -267,5 +268,65 @@ func TestParameterDepth(t *testing.T) {
 		} else {
 			wantFail(t, d, policy.Expectation, "provenance.parameters")
 		}
+	}
+}
+
+// The order in which refused evidence was handed in decides nothing.
+func TestOrderOfRefusedEvidence(t *testing.T) {
+	a := policy.Rejected{Bundle: "sha256:a", Location: "a.json", Reason: "digest-needed", Detail: "sha512"}
+	b := policy.Rejected{Bundle: "sha256:b", Location: "b.json", Reason: "misused", Detail: "none"}
+	one, two := input(), input()
+	one.Rejected, two.Rejected = []policy.Rejected{a, b}, []policy.Rejected{b, a}
+	x, y := load(t, oneRule).Evaluate(one), load(t, oneRule).Evaluate(two)
+	if x.Message != y.Message || x.Rules[0].Code != policy.DigestNeeded || y.Rules[0].Code != policy.DigestNeeded {
+		t.Errorf("%q and %q", x.Message, y.Message)
+	}
+	if two.Rejected[0] != b {
+		t.Error("the caller's list was changed")
+	}
+	// Nor does that of two copies whose proofs differ.
+	rules := load(t, strings.Replace(oneRule, "s: {github", "s: {trust: t, github", 1)+"trust:\n  t: {root: public-good, log: none}\n")
+	p, q := good(1), good(1, func(f *evidence.Facts) { f.Logs = nil })
+	var first, second bytes.Buffer
+	if report.JSON(&first, rules.Evaluate(input(p, q))) != nil || report.JSON(&second, rules.Evaluate(input(q, p))) != nil || first.String() != second.String() {
+		t.Error("the order of copies shows")
+	}
+}
+
+// The rule's own signer speaks of another digest algorithm: nobody can tell
+// whether about this artifact. A stranger who does the same changes nothing.
+func TestAnotherStrongAlgorithm(t *testing.T) {
+	st := statement(typeV1, provenanceOf(githubCert()), attest.Subject{Name: "app", Digest: attest.DigestSet{"sha512": strings.Repeat("c", 128)}})
+	d := load(t, oneRule).Evaluate(input(piece(1, by(githubCert()), st)))
+	if d.Outcome != policy.Error || d.Rules[0].Code != policy.DigestNeeded {
+		t.Errorf("%s %s", d.Outcome, d.Message)
+	}
+	stranger := githubCert(func(c *evidence.Certificate) {
+		c.SourceRepositoryURI, c.Legacy.Repository = "https://github.com/mallory/x", "mallory/x"
+	})
+	if d := load(t, oneRule).Evaluate(input(piece(1, by(stranger), st))); d.Outcome != policy.Fail {
+		t.Errorf("a stranger: %s %s", d.Outcome, d.Message)
+	}
+}
+
+// One envelope counts once, under however many roots it was verified.
+func TestOneEnvelopeUnderTwoRoots(t *testing.T) {
+	in := input(good(1), good(1, func(f *evidence.Facts) { f.Root.Name, f.Root.Digest = policy.Given, keySHA }))
+	in.Roots = append(in.Roots, policy.Root{Name: policy.Given, Digest: keySHA})
+	d := load(t, oneRule).Evaluate(in)
+	wantPass(t, d)
+	if len(d.Rules[0].Used) != 1 {
+		t.Errorf("%d used, want one", len(d.Rules[0].Used))
+	}
+}
+
+// What was decided without a source that failed is not reused.
+func TestFailedSourceIsNotRemembered(t *testing.T) {
+	in := input(good(1))
+	in.Sources = []policy.SourceReport{{Name: "registry", Error: "status 503"}}
+	d := load(t, oneRule).Evaluate(in)
+	wantPass(t, d)
+	if !d.ValidUntil.IsZero() {
+		t.Errorf("valid until %s", d.ValidUntil)
 	}
 }

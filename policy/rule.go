@@ -166,14 +166,21 @@ func (v *view) any(wants func(evidence.Evidence) bool, check func(c *checklist, 
 	for _, it := range v.items {
 		// A second copy of an envelope counts once. Which copy has its log entries
 		// and timestamps still with it is not told by their order.
-		if !wants(it.e) || it.duplicate && satisfied[it.e.Envelope()] {
+		if !wants(it.e) {
+			continue
+		}
+		if e := it.e.Envelope(); e != "" && satisfied[e] {
+			it.duplicate = true
 			continue
 		}
 		c := &checklist{}
 		v.rule.signer.check(c, it.e, v.in)
-		nearness := stageSigner
-		if len(c.failed) == 0 {
-			nearness = stageContent
+		nearness := stageContent
+		if len(c.failed) > 0 {
+			nearness = stageSigner
+			if strings.HasPrefix(c.failed[0].Path, "trust.") {
+				nearness = stageTrust
+			}
 		}
 		if len(it.principals) > 1 {
 			c.code, c.prefix = Ambiguous, "signer."
@@ -200,8 +207,8 @@ func (v *view) any(wants func(evidence.Evidence) bool, check func(c *checklist, 
 		if a.nearness != b.nearness {
 			return int(b.nearness - a.nearness)
 		}
-		if len(a.Failed) != len(b.Failed) {
-			return len(a.Failed) - len(b.Failed)
+		if a, b := len(a.Failed)+a.More, len(b.Failed)+b.More; a != b {
+			return a - b
 		}
 		return b.Passed - a.Passed
 	})
