@@ -168,6 +168,9 @@ func checkKey(pub crypto.PublicKey) error {
 			return fmt.Errorf("ECDSA on a curve of %d bits, want P-256, P-384 or P-521", bits)
 		}
 	case ed25519.PublicKey:
+		if len(k) != ed25519.PublicKeySize {
+			return fmt.Errorf("Ed25519 key of %d bytes, want %d", len(k), ed25519.PublicKeySize)
+		}
 	case *rsa.PublicKey:
 		if bits := k.N.BitLen(); bits < 2048 || bits > 8192 {
 			return fmt.Errorf("RSA of %d bits, want 2048 to 8192", bits)

@@ -105,7 +105,7 @@ func (t TUF) Fetch(ctx context.Context) ([]byte, error) {
 		data, err = t.fetch(ctx, &cached{dir: t.dir()})
 	}
 	if !t.Offline && (!t.CacheFirst || err != nil) {
-		m := &mirror{ctx: ctx, client: t.Client, got: make(map[string][]byte)}
+		m := &mirror{ctx: ctx, client: t.Client, dir: t.dir(), got: make(map[string][]byte)}
 		if data, err = t.fetch(ctx, m); err == nil && t.Cache != "" {
 			err = m.save(t.dir())
 		}
@@ -129,6 +129,8 @@ func (t *TUF) complete() error {
 	}
 	t.Target = cmp.Or(t.Target, "trusted_root.json")
 	switch u, err := url.Parse(t.Mirror); {
+	case err == nil && (u.User != nil || u.Fragment != ""):
+		return fmt.Errorf("verify: TUF mirror at host %.128q with user-info or a fragment, want a plain URL", u.Host)
 	case len(t.Root) == 0:
 		return fmt.Errorf("verify: TUF mirror %s without a root.json: trust must start from one that you have", t.Mirror)
 	case len(t.Root) > MaxTUFRootBytes:
@@ -152,7 +154,14 @@ func (t *TUF) dir() string {
 
 // fetch runs the whole client workflow of the specification, from the caller's
 // root on, with every file from one source.
-func (t *TUF) fetch(ctx context.Context, from fetcher.Fetcher) ([]byte, error) {
+func (t *TUF) fetch(ctx context.Context, from fetcher.Fetcher) (data []byte, err error) {
+	defer func() {
+		// Go-tuf parses before it checks signatures, and does not survive every
+		// shape of it.
+		if r := recover(); r != nil {
+			data, err = nil, fmt.Errorf("malformed TUF metadata: %v", r)
+		}
+	}()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -182,7 +191,7 @@ func (t *TUF) fetch(ctx context.Context, from fetcher.Fetcher) ([]byte, error) {
 	if data, err := os.ReadFile(filepath.Join(cfg.LocalMetadataDir, "targets", url.PathEscape(info.Path))); err == nil && info.VerifyLengthHashes(data) == nil {
 		return data, nil
 	}
-	_, data, err := up.DownloadTarget(info, "", "")
+	_, data, err = up.DownloadTarget(info, "", "")
 	return data, err
 }
 
@@ -240,17 +249,29 @@ func (c *cached) DownloadFile(address string, limit int64, _ time.Duration) ([]b
 type mirror struct {
 	ctx    context.Context
 	client *http.Client
+	dir    string // of the cache, or empty
 	got    map[string][]byte
 }
 
 func (m *mirror) DownloadFile(address string, limit int64, _ time.Duration) ([]byte, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	name := onDisk(u)
+	// A root that was seen once is not forgotten: a mirror that hides it would
+	// bring back the keys that it revoked. It is verified along the chain again.
+	if m.dir != "" && filepath.Dir(name) == rootHistory {
+		if data, err := (&cached{m.dir}).DownloadFile(address, limit, 0); err == nil {
+			m.got[name] = data
+			return data, nil
+		}
+	}
 	data, err := backoff.Retry(m.ctx, func() ([]byte, error) { return m.get(address, limit) }, backoff.WithMaxTries(4))
 	if err != nil {
 		return nil, err
 	}
-	if u, err := url.Parse(address); err == nil {
-		m.got[onDisk(u)] = data
-	}
+	m.got[name] = data
 	return data, nil
 }
 

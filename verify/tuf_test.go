@@ -1,12 +1,14 @@
 package verify_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -248,6 +250,7 @@ func TestFetchTrustRootRefuses(t *testing.T) {
 		"expired metadata":              {func(o *verify.TUF) { o.Now = tufNow.AddDate(0, 0, 8) }, "expired"},
 		"mirror that is down":           {func(o *verify.TUF) { o.Mirror = down.URL }, "refused"},
 		"endless root":                  {func(o *verify.TUF) { o.Mirror = huge.URL }, "longer than 512000 bytes"},
+		"mirror with a password":        {func(o *verify.TUF) { o.Mirror = strings.Replace(o.Mirror, "//", "//user:secretpw@", 1) }, "with user-info"},
 		"target in a directory":         {func(o *verify.TUF) { o.Target = "a/b.json" }, "without directories"},
 		"target that is not there":      {func(o *verify.TUF) { o.Target = "other.json" }, "not found"},
 		"offline without a cache":       {func(o *verify.TUF) { o.Offline = true }, "no cache directory"},
@@ -261,6 +264,9 @@ func TestFetchTrustRootRefuses(t *testing.T) {
 			r, err := verify.FetchTrustRoot(t.Context(), "given", o)
 			if err == nil || r != nil || !strings.Contains(err.Error(), test.text) {
 				t.Errorf("got %v, error %v, want %q", r, err, test.text)
+			}
+			if err != nil && strings.Contains(err.Error(), "secretpw") {
+				t.Errorf("the error tells a password: %v", err)
 			}
 		})
 	}
@@ -296,4 +302,60 @@ func TestFetchTrustRootRefuses(t *testing.T) {
 			t.Error("a changed target was accepted")
 		}
 	})
+}
+
+// A mirror that hides roots which were seen before would bring back the keys
+// that they revoked, and with them old metadata.
+func TestReplayedRoots(t *testing.T) {
+	for name, rotated := range map[string][]string{"timestamp": nil, "snapshot": {metadata.SNAPSHOT}, "all": {metadata.SNAPSHOT, metadata.TARGETS}} {
+		t.Run(name, func(t *testing.T) {
+			before, after := sigstoretest.New(t, sigstoretest.Options{}).TrustedRoot(), sigstoretest.New(t, sigstoretest.Options{}).TrustedRoot()
+			repo := newTUFRepo(t, tufNow, before)
+			old := maps.Clone(repo.files)
+			for _, role := range rotated {
+				seed := sha256.Sum256([]byte("new " + role))
+				repo.keys[role] = ed25519.NewKeyFromSeed(seed[:])
+			}
+			repo.addRoot()
+			repo.addRoot()
+			repo.publish(after)
+			o := verify.TUF{Mirror: repo.server.URL, Root: repo.anchor(), Now: tufNow, Cache: t.TempDir()}
+			if got, err := o.Fetch(t.Context()); err != nil || !bytes.Equal(got, after) {
+				t.Fatalf("the new root: %v", err)
+			}
+			repo.files = old
+			if got, err := o.Fetch(t.Context()); err == nil {
+				t.Errorf("replayed metadata was accepted, the old root %v", bytes.Equal(got, before))
+			}
+			o.CacheFirst = true
+			if got, err := o.Fetch(t.Context()); err != nil || !bytes.Equal(got, after) {
+				t.Errorf("the cache was overwritten: %v", err)
+			}
+		})
+	}
+}
+
+// Go-tuf parses metadata before it checks signatures; whatever the shape, the
+// answer is an error.
+func TestMetadataOfEveryShape(t *testing.T) {
+	trusted := sigstoretest.New(t, sigstoretest.Options{}).TrustedRoot()
+	repo := newTUFRepo(t, tufNow, trusted)
+	o := verify.TUF{Mirror: repo.server.URL, Root: repo.anchor(), Now: tufNow}
+	for _, name := range []string{"1.targets.json", "1.snapshot.json", "timestamp.json"} {
+		good := repo.files[name]
+		for _, bad := range []string{"", "null", "[]", "{}", `{"signed":null,"signatures":null}`,
+			`{"signatures":[],"signed":{"_type":"targets","spec_version":"1.0.31","version":1,"expires":"2030-01-01T00:00:00Z","targets":{"trusted_root.json":null}}}`,
+			`{"signatures":[null],"signed":{"_type":"timestamp","spec_version":"1.0.31","version":1,"expires":"2030-01-01T00:00:00Z","meta":{"snapshot.json":null}}}`,
+			`{"signatures":[],"signed":{"_type":"snapshot","spec_version":"1.0.31","version":1,"expires":"2030-01-01T00:00:00Z","meta":{"targets.json":null}}}`,
+			strings.Replace(string(good), `"sig":"`, `"sig":"00`, 1)} {
+			repo.put(name, []byte(bad))
+			if data, err := o.Fetch(t.Context()); err == nil || data != nil {
+				t.Errorf("%s: %s was accepted", name, bad)
+			}
+		}
+		repo.put(name, good)
+	}
+	if _, err := o.Fetch(t.Context()); err != nil {
+		t.Error(err)
+	}
 }

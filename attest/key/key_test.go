@@ -175,7 +175,8 @@ func TestParseRefuses(t *testing.T) {
 		{"nonsense inside", block(t, "PRIVATE KEY", []byte("x"), nil), "key: "},
 		{"encrypted PKCS#8", block(t, "ENCRYPTED PRIVATE KEY", []byte("x"), nil), "openssl pkcs8"},
 		{"old OpenSSL encryption", []byte(strings.Replace(string(plain), "-----\n", "-----\nProc-Type: 4,ENCRYPTED\n\n", 1)), "PEM headers"},
-		{"nonsense encrypted", block(t, "ENCRYPTED SIGSTORE PRIVATE KEY", []byte("{}"), nil), "passphrase"},
+		{"nonsense encrypted", block(t, "ENCRYPTED SIGSTORE PRIVATE KEY", []byte("{}"), nil), "want scrypt"},
+		{"encrypted, not JSON", block(t, "ENCRYPTED SIGSTORE PRIVATE KEY", []byte("x"), nil), "malformed"},
 		{"RSA of 1024 bits", block(t, "RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(small), nil), "want 2048 to 8192"},
 		{"P-224", block(t, "PRIVATE KEY", weak, nil), "want P-256"},
 	} {
@@ -272,4 +273,21 @@ func Example() {
 	_, err = key.Parse(file, []byte("wrong"))
 	fmt.Println(errors.Is(err, key.ErrPassphrase))
 	// Output: true
+}
+
+// What is no key does not panic, and gives nothing that could be taken for one.
+func TestNoKey(t *testing.T) {
+	var none *key.Private
+	if none.Public() != nil || !none.PublicKey().Fingerprint().IsZero() || none.PublicKey().PEM() != nil {
+		t.Error("a nil key has a public half")
+	}
+	if _, err := none.MarshalPEM(); err == nil {
+		t.Error("a nil key was written")
+	}
+	if _, err := none.MarshalEncrypted([]byte("x")); err == nil {
+		t.Error("a nil key was written")
+	}
+	if _, err := key.NewPublic(ed25519.PublicKey("short")); err == nil {
+		t.Error("an Ed25519 key of 5 bytes was taken")
+	}
 }

@@ -18,6 +18,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -87,6 +88,22 @@ func decrypt(data, passphrase []byte) (any, error) {
 	if len(passphrase) == 0 {
 		return nil, ErrPassphrase
 	}
+	// Only a file of the right shape can have a wrong passphrase.
+	var sealed struct {
+		KDF struct {
+			Name string `json:"name"`
+		} `json:"kdf"`
+		Cipher struct {
+			Name string `json:"name"`
+		} `json:"cipher"`
+		Ciphertext []byte `json:"ciphertext"`
+	}
+	if err := json.Unmarshal(data, &sealed); err != nil {
+		return nil, fmt.Errorf("encrypted key: malformed: %w", err)
+	}
+	if sealed.KDF.Name != "scrypt" || sealed.Cipher.Name != "nacl/secretbox" || len(sealed.Ciphertext) == 0 {
+		return nil, fmt.Errorf("encrypted key: made with %.32q and %.32q, want scrypt and nacl/secretbox", sealed.KDF.Name, sealed.Cipher.Name)
+	}
 	// The library accepts three sets of scrypt parameters and no others, so a
 	// hostile file cannot ask for gigabytes.
 	der, err := encrypted.Decrypt(data, passphrase)
@@ -149,11 +166,16 @@ func Generate(a Algorithm) (*Private, error) {
 	return New(signer)
 }
 
-// Public is the public half.
-func (p *Private) Public() crypto.PublicKey { return p.public.Key() }
+// Public is the public half; nil for a nil or zero Private.
+func (p *Private) Public() crypto.PublicKey { return p.PublicKey().Key() }
 
-// PublicKey is the public half with its names.
-func (p *Private) PublicKey() Public { return p.public }
+// PublicKey is the public half with its names; zero for a nil or zero Private.
+func (p *Private) PublicKey() Public {
+	if p == nil {
+		return Public{}
+	}
+	return p.public
+}
 
 // Sign signs a digest, or for Ed25519 with a zero hash the message itself. It
 // does no I/O; ctx is for keys elsewhere that have the same method.
@@ -169,6 +191,9 @@ func (p *Private) Sign(ctx context.Context, digest []byte, opts crypto.SignerOpt
 
 // MarshalPEM writes the key in the clear, as PKCS#8.
 func (p *Private) MarshalPEM() ([]byte, error) {
+	if p == nil || p.signer == nil {
+		return nil, errors.New("key: the zero Private is no key")
+	}
 	der, err := x509.MarshalPKCS8PrivateKey(p.signer)
 	if err != nil {
 		return nil, fmt.Errorf("key: %w", err)
@@ -181,6 +206,9 @@ func (p *Private) MarshalPEM() ([]byte, error) {
 func (p *Private) MarshalEncrypted(passphrase []byte) ([]byte, error) {
 	if len(passphrase) == 0 {
 		return nil, errors.New("key: empty passphrase")
+	}
+	if p == nil || p.signer == nil {
+		return nil, errors.New("key: the zero Private is no key")
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(p.signer)
 	if err != nil {

@@ -69,6 +69,9 @@ func check(pub crypto.PublicKey) error {
 		}
 		return fmt.Errorf("key: ECDSA on %s, want P-256, P-384 or P-521", k.Curve.Params().Name)
 	case ed25519.PublicKey:
+		if len(k) != ed25519.PublicKeySize {
+			return fmt.Errorf("key: Ed25519 key of %d bytes, want %d", len(k), ed25519.PublicKeySize)
+		}
 		return nil
 	case *rsa.PublicKey:
 		if bits := k.N.BitLen(); bits < MinRSABits || bits > MaxRSABits {
@@ -99,8 +102,12 @@ func (p Public) Fingerprint() attest.Digest {
 // Hint is what Sigstore bundles call the key: the fingerprint in base64.
 func (p Public) Hint() string { return base64.StdEncoding.EncodeToString(p.Fingerprint().Bytes()) }
 
-// PEM is the key as a "PUBLIC KEY" block, the same bytes each time.
+// PEM is the key as a "PUBLIC KEY" block, the same bytes each time; nil for the
+// zero Public.
 func (p Public) PEM() []byte {
+	if p.der == nil {
+		return nil
+	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: p.der})
 }
 

@@ -39,6 +39,9 @@ func algorithmOf(pub crypto.PublicKey) (algorithm, error) {
 		}
 		return algorithm{}, fmt.Errorf("ECDSA on %s, want P-256, P-384 or P-521", k.Curve.Params().Name)
 	case ed25519.PublicKey:
+		if len(k) != ed25519.PublicKeySize {
+			return algorithm{}, fmt.Errorf("Ed25519 key of %d bytes, want %d", len(k), ed25519.PublicKeySize)
+		}
 		return algorithm{name: "ED25519"}, nil
 	case *rsa.PublicKey:
 		if bits := k.N.BitLen(); bits < 2048 {

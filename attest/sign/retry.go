@@ -3,6 +3,7 @@ package sign
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -135,7 +136,7 @@ func (c *caller) RoundTrip(req *http.Request) (*http.Response, error) {
 				return resp, nil
 			}
 			failed.Status = resp.StatusCode
-			failed.Body = printable(resp)
+			failed.Body = printable(resp, secrets(req, body))
 			after = retryAfter(resp, c.cfg.Now)
 		}
 		if c.ctx.Err() != nil {
@@ -194,14 +195,39 @@ func publicURL(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-func printable(resp *http.Response) string {
-	data, _ := io.ReadAll(io.LimitReader(resp.Body, maxQuoted))
+// secrets are the texts of a request that no error may repeat: the token in its
+// header or body, and the parts of it.
+func secrets(req *http.Request, body []byte) []string {
+	_, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+	var inBody struct {
+		Credentials struct {
+			OIDCIdentityToken string `json:"oidcIdentityToken"`
+		} `json:"credentials"`
+	}
+	_ = json.Unmarshal(body, &inBody) // other requests have none
+	var out []string
+	for _, t := range []string{token, inBody.Credentials.OIDCIdentityToken} {
+		for _, part := range append([]string{t}, strings.Split(t, ".")...) {
+			if len(part) >= 8 {
+				out = append(out, part, "[token]")
+			}
+		}
+	}
+	return out
+}
+
+// printable is the beginning of an answer without what it may repeat of the
+// request's secrets.
+func printable(resp *http.Response, hide []string) string {
+	data, _ := io.ReadAll(resp.Body) // read already, and limited
+	text := strings.NewReplacer(hide...).Replace(string(data))
+	text = strings.ToValidUTF8(strings.TrimSpace(text[:min(len(text), maxQuoted)]), "?")
 	return strings.Map(func(r rune) rune {
 		if r < 0x20 || r >= 0x7f && r < 0xa0 {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(strings.TrimSpace(string(data)), "?"))
+	}, text)
 }
 
 // retryAfter reads the header of RFC 9110, section 10.2.3: seconds, or a date if

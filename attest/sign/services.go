@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -92,6 +93,7 @@ func (s *Signer) selectServices() error {
 type keypair struct {
 	key Key
 	alg algorithm
+	err *error // of the last signature
 }
 
 func (k keypair) GetHashAlgorithm() protocommon.HashAlgorithm { return k.alg.proto }
@@ -113,6 +115,7 @@ func (k keypair) GetPublicKeyPem() (string, error) {
 
 func (k keypair) SignData(ctx context.Context, data []byte) ([]byte, []byte, error) {
 	sig, err := k.alg.sign(ctx, k.key, data)
+	*k.err = err
 	return sig, nil, err
 }
 
@@ -124,14 +127,22 @@ func (s *Signer) certificate(ctx context.Context, key Key, alg algorithm) (*x509
 	if strings.Count(token, ".") != 2 || strings.ContainsAny(token, " \r\n") {
 		return nil, errors.New("identity token: not a JWT of three parts joined by dots")
 	}
+	claims, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	if err != nil || !json.Valid(claims) {
+		return nil, errors.New("identity token: not a JWT, as its second part is no JSON in base64url")
+	}
+	var failed error
 	fulcio := sgsign.NewFulcio(&sgsign.FulcioOptions{BaseURL: strings.TrimSuffix(s.cfg.Fulcio, "/"), Timeout: -1,
 		Transport: s.caller(ctx, "Fulcio")})
-	der, err := fulcio.GetCertificate(ctx, keypair{key, alg}, &sgsign.CertificateProviderOptions{IDToken: token})
+	der, err := fulcio.GetCertificate(ctx, keypair{key, alg, &failed}, &sgsign.CertificateProviderOptions{IDToken: token})
 	if err == nil {
 		var cert *x509.Certificate
 		if cert, err = x509.ParseCertificate(der); err == nil {
 			return cert, nil
 		}
+	}
+	if failed != nil {
+		return nil, fmt.Errorf("proof of possession of the key: %w", failed)
 	}
 	return nil, asService(err, "Fulcio", s.cfg.Fulcio)
 }

@@ -243,6 +243,7 @@ func TestFaults(t *testing.T) {
 	// The other instance must accept the token, so it has the same issuer key.
 	sameKeys := sigstoretest.New(t, sigstoretest.Options{Seed: []byte("same")})
 
+	replayed := certificateAnswer(t, s)
 	fulcio, rekor1, rekor2, tsa := "signingCert", "/v1/log/entries", "/v2/log/entries", "timestamp"
 	for name, tt := range map[string]struct {
 		f      transport
@@ -258,6 +259,19 @@ func TestFaults(t *testing.T) {
 		"503 for ever":                         {always(tsa, func() (*http.Response, error) { return answer(503, "down\x1b[31m"), nil }), "try again later", 503},
 		"Retry-After of an hour":               {always(tsa, func() (*http.Response, error) { return answer(503, "", "Retry-After", "3600"), nil }), "timestamp authority", 503},
 		"401 from Fulcio":                      {always(fulcio, func() (*http.Response, error) { return answer(401, "bad token"), nil }), "the identity token was refused", 401},
+		"401 that repeats the token": {func(_ int32, req *http.Request) (*http.Response, error) {
+			if !strings.Contains(req.URL.Path, fulcio) {
+				return nil, nil
+			}
+			body, _ := io.ReadAll(req.Body)
+			return answer(401, req.Header.Get("Authorization")+" "+string(body)), nil
+		}, "the identity token was refused", 401},
+		"certificate for another key": {func(_ int32, req *http.Request) (*http.Response, error) {
+			if !strings.Contains(req.URL.Path, fulcio) {
+				return nil, nil
+			}
+			return answer(200, replayed), nil
+		}, "for another key", 0},
 		"400 from Rekor":                       {always(rekor1, func() (*http.Response, error) { return answer(400, "no"), nil }), "Rekor v1", 400},
 		"404":                                  {always(rekor2, func() (*http.Response, error) { return answer(404, "no"), nil }), "base URL", 404},
 		"redirect":                             {always(fulcio, func() (*http.Response, error) { return answer(307, "", "Location", "http://evil.example/"), nil }), "redirects are not followed", 307},
@@ -444,4 +458,63 @@ func Example() {
 	// bundle v0.3
 	// https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main
 	// 1 log entry, 1 timestamp
+}
+
+// certificateAnswer is what Fulcio answered to somebody else.
+func certificateAnswer(t *testing.T, s *sigstoretest.Sigstore) string {
+	t.Helper()
+	var got []byte
+	signer, err := sign.New(sign.Config{Token: token(s), Fulcio: s.FulcioURL(), RekorV1: s.RekorV1URLs(), TrustedRoot: s.TrustedRoot(),
+		Transport: &counted{f: func(_ int32, req *http.Request) (*http.Response, error) {
+			if !strings.Contains(req.URL.Path, "signingCert") {
+				return nil, nil
+			}
+			resp, err := http.DefaultTransport.RoundTrip(req)
+			if err != nil {
+				return nil, err
+			}
+			defer resp.Body.Close()
+			if got, err = io.ReadAll(resp.Body); err != nil {
+				return nil, err
+			}
+			return answer(resp.StatusCode, string(got)), nil
+		}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := signer.Sign(context.Background(), statement(t, "x")); err != nil {
+		t.Fatal(err)
+	}
+	return string(got)
+}
+
+type plainTransport struct{}
+
+func (plainTransport) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New("not asked")
+}
+
+// TestOrdinaryPrograms: one that has replaced the standard transport, one whose
+// key is nil, one whose token is no JWT, one whose device fails.
+func TestOrdinaryPrograms(t *testing.T) {
+	s := sigstoretest.New(t, sigstoretest.Options{})
+	real := http.DefaultTransport
+	http.DefaultTransport = plainTransport{}
+	_, err := sign.New(sign.Config{Token: token(s), Fulcio: s.FulcioURL(), TSA: s.TSAURLs(), TrustedRoot: s.TrustedRoot()})
+	http.DefaultTransport = real
+	if err != nil {
+		t.Error(err)
+	}
+	if _, err := sign.New(sign.Config{Key: (*key.Private)(nil)}); err == nil {
+		t.Error("a nil key was taken")
+	}
+	requests := &counted{f: func(int32, *http.Request) (*http.Response, error) { return nil, nil }}
+	signer, err := sign.New(sign.Config{Token: func(context.Context) (string, error) { return "eyJhbGciOi.eyJz!.c2ln", nil },
+		Fulcio: s.FulcioURL(), TSA: s.TSAURLs(), TrustedRoot: s.TrustedRoot(), Transport: requests})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := signer.Sign(t.Context(), statement(t, "x")); err == nil || requests.n != 0 || !strings.HasPrefix(err.Error(), "sign: identity token: ") || strings.Contains(err.Error(), "eyJ") {
+		t.Errorf("%v after %d requests", err, requests.n)
+	}
 }

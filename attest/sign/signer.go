@@ -138,9 +138,12 @@ func New(cfg Config) (*Signer, error) {
 		return nil, errors.New("sign: no TrustedRoot: what services answer is verified under it before it is returned")
 	}
 	if c.Transport == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConnsPerHost = 8
-		c.Transport = t
+		c.Transport = http.DefaultTransport // which a program may have replaced
+		if t, ok := http.DefaultTransport.(*http.Transport); ok {
+			t = t.Clone()
+			t.MaxIdleConnsPerHost = 8
+			c.Transport = t
+		}
 	}
 	c.Retry = c.Retry.withDefaults()
 	return s, nil
@@ -242,7 +245,7 @@ func (s *Signer) identify(ctx context.Context, m *protobundle.VerificationMateri
 		return nil, err
 	}
 	if !bytes.Equal(cert.RawSubjectPublicKeyInfo, der) {
-		return nil, &ServiceError{Service: "Fulcio", URL: s.cfg.Fulcio, Err: errors.New("the certificate is for another key")}
+		return nil, &ServiceError{Service: "Fulcio", URL: s.cfg.Fulcio, Err: fmt.Errorf("%w: the certificate is for another key", errInvalid)}
 	}
 	m.Content = &protobundle.VerificationMaterial_Certificate{Certificate: &protocommon.X509Certificate{RawBytes: cert.Raw}}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}), nil

@@ -7,28 +7,75 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
-// Write replaces the file, if there is one.
-func Write(name string, data []byte, perm fs.FileMode) error {
-	return write(name, data, perm, os.Rename)
+// A File is one that is to appear. Begin has shown that its directory can be
+// written, before whatever its content costs.
+type File struct {
+	name    string
+	temp    *os.File
+	perm    fs.FileMode
+	replace bool
 }
 
-// Create writes a new file. When there is one already it is left alone, and the
-// error is fs.ErrExist.
-func Create(name string, data []byte, perm fs.FileMode) error {
-	return write(name, data, perm, os.Link)
+// Begin prepares a file. With replace, one that is there already is replaced;
+// without, Commit leaves it alone and fails. The caller calls Commit or Abort.
+func Begin(name string, perm fs.FileMode, replace bool) (*File, error) {
+	temp, err := os.CreateTemp(filepath.Dir(name), ".new-*")
+	if err != nil {
+		return nil, err
+	}
+	return &File{name, temp, perm, replace}, nil
 }
 
-func write(name string, data []byte, perm fs.FileMode, place func(from, to string) error) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
+// Commit writes the content and makes the file appear. It must be called once at
+// most. The error is fs.ErrExist when there is a file that may not be replaced.
+func (f *File) Commit(data []byte) error {
+	defer f.Abort() // gone already after a rename
+	_, err := f.temp.Write(data)
+	if err := errors.Join(err, f.temp.Chmod(f.perm), f.temp.Sync(), f.temp.Close()); err != nil {
+		return err
+	}
+	if f.replace {
+		return os.Rename(f.temp.Name(), f.name)
+	}
+	err = os.Link(f.temp.Name(), f.name)
+	if !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.ENOTSUP) && !errors.Is(err, syscall.EOPNOTSUPP) {
+		return err
+	}
+	// No hard links here: an empty file takes the name, which the rename replaces.
+	return f.reserve()
+}
+
+func (f *File) reserve() error {
+	empty, err := os.OpenFile(f.name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, f.perm)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // gone already after a rename
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Chmod(perm), f.Close()); err != nil {
+	if err := errors.Join(empty.Close(), os.Rename(f.temp.Name(), f.name)); err != nil {
+		return errors.Join(err, os.Remove(f.name))
+	}
+	return nil
+}
+
+// Abort leaves nothing behind. After Commit it does nothing.
+func (f *File) Abort() {
+	f.temp.Close()
+	os.Remove(f.temp.Name())
+}
+
+// Write replaces the file, if there is one.
+func Write(name string, data []byte, perm fs.FileMode) error { return write(name, data, perm, true) }
+
+// Create writes a new file. When there is one already it is left alone, and the
+// error is fs.ErrExist.
+func Create(name string, data []byte, perm fs.FileMode) error { return write(name, data, perm, false) }
+
+func write(name string, data []byte, perm fs.FileMode, replace bool) error {
+	f, err := Begin(name, perm, replace)
+	if err != nil {
 		return err
 	}
-	return place(f.Name(), name)
+	return f.Commit(data)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/hallmark-dev/hallmark/attest/predicate"
 	"github.com/hallmark-dev/hallmark/attest/sign"
 	"github.com/hallmark-dev/hallmark/attest/subject"
+	"github.com/hallmark-dev/hallmark/internal/atomicfile"
 )
 
 const (
@@ -83,6 +83,23 @@ func (a *app) attest(ctx context.Context, f *attestFlags, args []string) error {
 	if err != nil {
 		return err
 	}
+	var file *atomicfile.File
+	if out != "" && out != "-" {
+		// That it can go there is known before anything is signed: a log forgets
+		// nothing.
+		inputs := append([]string{f.predicate, f.key, f.passphrase, f.token, f.signingConfig, f.trust.root}, args...)
+		inputs = append(inputs, f.checksums...)
+		for _, name := range f.trust.files {
+			if _, file, named := strings.Cut(name, "="); named {
+				name = file
+			}
+			inputs = append(inputs, name)
+		}
+		if file, err = begin(out, 0o644, f.overwrite, inputs...); err != nil {
+			return err
+		}
+		defer file.Abort()
+	}
 	p, err := a.readPredicate(f)
 	if err != nil {
 		return err
@@ -107,30 +124,28 @@ func (a *app) attest(ctx context.Context, f *attestFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := a.writeFile(out, b.Bytes(), 0o644, f.overwrite); err != nil {
+	if file == nil {
+		_, err := a.stdout.Write(b.Bytes())
 		return err
 	}
-	if out != "-" {
-		fmt.Fprintf(a.stdout, "%s %s\n", out, b.Digest())
+	if err := commit(file, out, b.Bytes()); err != nil {
+		return err
 	}
+	fmt.Fprintf(a.stdout, "%s %s\n", out, b.Digest())
 	return nil
 }
 
-// output is where the bundle goes. That it can go there is known before
-// anything is signed: a log forgets nothing.
+// output is where the bundle goes; empty for a dry run, "-" for stdout.
 func (f *attestFlags) output(args []string) (string, error) {
+	if f.dryRun {
+		return "", nil
+	}
 	out := f.out
 	if out == "" {
-		if f.dryRun {
-			return "", nil
-		}
 		if len(args) != 1 || len(f.checksums) > 0 || args[0] == "-" || isDigest(args[0]) {
 			return "", errors.New("say where the bundle goes: --out FILE, or --out - for stdout")
 		}
 		out = args[0] + ".sigstore.json"
-	}
-	if _, err := os.Lstat(out); err == nil && !f.overwrite && out != "-" {
-		return "", fmt.Errorf("%s exists already: remove it, give --out, or say --overwrite", out)
 	}
 	return out, nil
 }
@@ -240,6 +255,9 @@ func (a *app) fetch(ctx context.Context, f *attestFlags, target string) ([]byte,
 
 func (a *app) identityToken(file string) (string, error) {
 	token := a.env(tokenVariable)
+	if strings.HasPrefix(file, "eyJ") && strings.Count(file, ".") == 2 {
+		return "", fmt.Errorf("--identity-token is the name of a file with the token, and not the token itself, which others could see: write a file, or set %s", tokenVariable)
+	}
 	if file != "" {
 		data, err := a.readFile("identity token", file, maxTokenBytes)
 		if err != nil {

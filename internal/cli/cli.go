@@ -37,6 +37,17 @@ type app struct {
 	stdout io.Writer
 	stderr io.Writer
 	shown  bool // progress stands on the last line of stderr
+
+	stdinFor string // what standard input was read as, which can be one thing only
+}
+
+// input is standard input, for the one thing that may be read from it.
+func (a *app) input(what string) (io.Reader, error) {
+	if a.stdinFor != "" {
+		return nil, fmt.Errorf("standard input cannot be both the %s and the %s: give one of them as a file", a.stdinFor, what)
+	}
+	a.stdinFor = what
+	return a.stdin, nil
 }
 
 // Run runs the command and returns its exit status: 0 for allowed or done, 1 for
@@ -47,7 +58,7 @@ func Run(ctx context.Context, args []string, env func(string) string, stdin io.R
 	root := a.command()
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(a.stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	if err == nil {

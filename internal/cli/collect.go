@@ -207,7 +207,11 @@ func (a *app) subjects(ctx context.Context, arg string, algorithms []string) sub
 	case isDigest(arg):
 		return subject.Digests("", arg)
 	case arg == "-":
-		return h.Reader(ctx, "-", a.stdin)
+		in, err := a.input("artifact")
+		if err != nil {
+			return func(yield func(attest.Subject, error) bool) { yield(attest.Subject{}, err) }
+		}
+		return h.Reader(ctx, "-", in)
 	}
 	return h.Files(ctx, arg)
 }

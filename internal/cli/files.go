@@ -17,9 +17,13 @@ func (a *app) readFile(what, name string, limit int) ([]byte, error) {
 	if name == "" {
 		return nil, fmt.Errorf("%s: the file name is empty", what)
 	}
-	r := a.stdin
-	if name != "-" {
-		// Asked before opening: opening a pipe would wait for its writer.
+	var r io.Reader
+	if name == "-" {
+		var err error
+		if r, err = a.input(what); err != nil {
+			return nil, err
+		}
+	} else {
 		if info, err := os.Stat(name); err != nil {
 			return nil, fmt.Errorf("%s: %w", what, err)
 		} else if info.IsDir() {
@@ -45,19 +49,38 @@ func (a *app) readFile(what, name string, limit int) ([]byte, error) {
 	return data, nil
 }
 
-// writeFile writes a result whole or not at all, to stdout for "-". A file that
-// is there already stays, unless it may be replaced.
-func (a *app) writeFile(name string, data []byte, perm fs.FileMode, overwrite bool) error {
-	if name == "-" {
-		_, err := a.stdout.Write(data)
-		return err
+// begin prepares a file for a result, before what the result costs. A file that
+// is there already stays, unless it may be replaced; what is no regular file,
+// and the inputs, are never replaced.
+func begin(name string, perm fs.FileMode, overwrite bool, inputs ...string) (*atomicfile.File, error) {
+	old, err := os.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, err
+	case !overwrite:
+		return nil, existing(name)
+	case !old.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no regular file, and is not replaced", name)
+	default:
+		for _, in := range inputs {
+			if info, err := os.Stat(in); in != "" && in != "-" && err == nil && os.SameFile(old, info) {
+				return nil, fmt.Errorf("%s is read here as well, and is not replaced", name)
+			}
+		}
 	}
-	if overwrite {
-		return atomicfile.Write(name, data, perm)
-	}
-	err := atomicfile.Create(name, data, perm)
+	return atomicfile.Begin(name, perm, overwrite)
+}
+
+func existing(name string) error {
+	return fmt.Errorf("%s exists already: remove it, give --out, or say --overwrite", name)
+}
+
+// commit makes a file appear whole.
+func commit(f *atomicfile.File, name string, data []byte) error {
+	err := f.Commit(data)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists already: remove it, give another name, or say --overwrite", name)
+		return existing(name)
 	}
 	return err
 }

@@ -55,17 +55,25 @@ COSIGN_PASSWORD.`,
 		if err != nil {
 			return err
 		}
-		// The public half first: a private key without it can still be used, and
-		// one that exists already is never touched.
-		for _, name := range []string{prefix + ".key", prefix + ".pub"} {
-			if _, err := os.Lstat(name); err == nil && !overwrite {
-				return fmt.Errorf("%s exists already: remove it, give another --out, or say --overwrite", name)
-			}
-		}
-		if err := a.writeFile(prefix+".key", secret, 0o600, overwrite); err != nil {
+		// Both can be written, or neither is. The public half first: an old private
+		// key is not replaced before all else has worked.
+		private, err := begin(prefix+".key", 0o600, overwrite, passphraseFile)
+		if err != nil {
 			return err
 		}
-		if err := a.writeFile(prefix+".pub", k.PublicKey().PEM(), 0o644, overwrite); err != nil {
+		defer private.Abort()
+		public, err := begin(prefix+".pub", 0o644, overwrite, passphraseFile)
+		if err != nil {
+			return err
+		}
+		defer public.Abort()
+		if err := commit(public, prefix+".pub", k.PublicKey().PEM()); err != nil {
+			return err
+		}
+		if err := commit(private, prefix+".key", secret); err != nil {
+			if !overwrite {
+				err = errors.Join(err, os.Remove(prefix+".pub"))
+			}
 			return err
 		}
 		fmt.Fprintf(a.stdout, "%s.key\n%s.pub %s\n", prefix, prefix, k.PublicKey().Fingerprint())
