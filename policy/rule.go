@@ -214,7 +214,7 @@ func (v *view) any(wants func(evidence.Evidence) bool, check func(c *checklist, 
 	})
 	shown := make(map[string]bool)
 	misses = slices.DeleteFunc(misses, func(m NearMiss) bool {
-		again := shown[m.Evidence.Envelope]
+		again := m.Evidence.Envelope != "" && shown[m.Evidence.Envelope]
 		shown[m.Evidence.Envelope] = true
 		return again
 	})

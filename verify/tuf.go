@@ -262,9 +262,11 @@ func (m *mirror) DownloadFile(address string, limit int64, _ time.Duration) ([]b
 	// A root that was seen once is not forgotten: a mirror that hides it would
 	// bring back the keys that it revoked. It is verified along the chain again.
 	if m.dir != "" && filepath.Dir(name) == rootHistory {
-		if data, err := (&cached{m.dir}).DownloadFile(address, limit, 0); err == nil {
+		data, err := (&cached{m.dir}).DownloadFile(address, limit, 0)
+		if absent := (*metadata.ErrDownloadHTTP)(nil); !errors.As(err, &absent) {
+			// There, or not to be read, which must not look as if it were absent.
 			m.got[name] = data
-			return data, nil
+			return data, err
 		}
 	}
 	data, err := backoff.Retry(m.ctx, func() ([]byte, error) { return m.get(address, limit) }, backoff.WithMaxTries(4))

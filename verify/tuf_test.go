@@ -331,6 +331,18 @@ func TestReplayedRoots(t *testing.T) {
 			if got, err := o.Fetch(t.Context()); err != nil || !bytes.Equal(got, after) {
 				t.Errorf("the cache was overwritten: %v", err)
 			}
+			// A root that is there and cannot be read is not taken for absent.
+			seen, err := filepath.Glob(filepath.Join(o.Cache, "*", "root_history", "2.root.json"))
+			if err != nil || len(seen) != 1 {
+				t.Fatalf("%v, %v", seen, err)
+			}
+			if err := errors.Join(os.Remove(seen[0]), os.Mkdir(seen[0], 0o700)); err != nil {
+				t.Fatal(err)
+			}
+			o.CacheFirst = false
+			if _, err := o.Fetch(t.Context()); err == nil {
+				t.Error("replayed past a root that cannot be read")
+			}
 		})
 	}
 }

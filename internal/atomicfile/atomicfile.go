@@ -65,15 +65,9 @@ func (f *File) Abort() {
 	os.Remove(f.temp.Name())
 }
 
-// Write replaces the file, if there is one.
-func Write(name string, data []byte, perm fs.FileMode) error { return write(name, data, perm, true) }
-
-// Create writes a new file. When there is one already it is left alone, and the
-// error is fs.ErrExist.
-func Create(name string, data []byte, perm fs.FileMode) error { return write(name, data, perm, false) }
-
-func write(name string, data []byte, perm fs.FileMode, replace bool) error {
-	f, err := Begin(name, perm, replace)
+// Write writes a file, and replaces one that is there already.
+func Write(name string, data []byte, perm fs.FileMode) error {
+	f, err := Begin(name, perm, true)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,15 @@ import (
 	"github.com/hallmark-dev/hallmark/internal/atomicfile"
 )
 
+// create writes a new file.
+func create(name string, data []byte, perm fs.FileMode) error {
+	f, err := atomicfile.Begin(name, perm, false)
+	if err != nil {
+		return err
+	}
+	return f.Commit(data)
+}
+
 func TestWriteAndCreate(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "f")
@@ -21,11 +30,11 @@ func TestWriteAndCreate(t *testing.T) {
 			t.Errorf("%v, %v, %q, %v", err, err2, data, info.Mode())
 		}
 	}
-	if err := atomicfile.Create(name, []byte("one"), 0o600); err != nil {
+	if err := create(name, []byte("one"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	read("one", 0o600)
-	if err := atomicfile.Create(name, []byte("two"), 0o600); !errors.Is(err, fs.ErrExist) {
+	if err := create(name, []byte("two"), 0o600); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("got %v", err)
 	}
 	read("one", 0o600)
